@@ -1,0 +1,64 @@
+# One command per habit, the same for people and CI: `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+WORKERS ?= 2
+BIN := .venv/bin
+READY := .venv/.ready
+
+# uv installs what pip would: who set a mirror or a certificate for pip or for the machine need not say it twice.
+export UV_PYTHON_DOWNLOADS := never
+export UV_SYSTEM_CERTS ?= true
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+export UV_INDEX ?= $(PIP_EXTRA_INDEX_URL)
+export UV_HTTP_TIMEOUT ?= $(or $(PIP_DEFAULT_TIMEOUT),60)
+ifdef PIP_CERT
+export SSL_CERT_FILE ?= $(PIP_CERT)
+endif
+
+.PHONY: help setup demo test test-long check bench lock clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
+
+setup: $(READY) ## make .venv from the lock (PYTHON=... chooses the interpreter, 3.11 or newer)
+
+# uv itself comes in at the version that the lock names, and the lock then checks its hash.
+$(READY): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make setup PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(sed -n 's/^\(uv==[^ ;]*\).*/\1/p' requirements.lock)"
+	$(BIN)/uv pip install --python $(BIN)/python --require-hashes --requirements requirements.lock
+	$(BIN)/uv pip install --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(READY) ## a simulated source, two days, a star: the whole road in a minute
+	$(BIN)/lakehouse demo
+
+check: $(READY) ## format, lint, types, import law, metadata schemas, unit tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/lakehouse schema --check
+	$(BIN)/pytest tests/unit -n $(WORKERS)
+
+test: check ## check, then every other test but the long ones
+	$(BIN)/pytest tests --ignore tests/unit -n $(WORKERS)
+
+test-long: $(READY) ## long searches: every effect, mode and backend, many examples
+	$(BIN)/pytest -m long -n $(WORKERS)
+
+bench: $(READY) ## measurements, printed
+	$(BIN)/pytest -m bench -s
+
+lock: $(READY) ## resolve pyproject.toml anew into requirements.lock
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--custom-compile-command "make lock" --group dev --output-file requirements.lock pyproject.toml
+
+clean: ## remove what make and the tools wrote (never a lake)
+	rm -rf .venv .demo .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

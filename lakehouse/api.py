@@ -1,0 +1,87 @@
+"""The lakehouse in Python."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lakehouse.lake import Lake
+from lakehouse.pipeline.plan import plan
+from lakehouse.pipeline.read import query, scan
+from lakehouse.pipeline.run import run
+from lakehouse.pipeline.status import history, status
+from lakehouse.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    import polars as pl
+
+    from lakehouse.model.run import Run, Step
+
+
+class Lakehouse:
+    """A project and its lake. Every call sees the lake as it is at that moment."""
+
+    def __init__(self, project: Path, settings: Settings) -> None:
+        """Use `Lakehouse.open`."""
+        self.project, self.settings = project, settings
+
+    @classmethod
+    def open(cls, project: str | Path = ".", **settings: Any) -> Lakehouse:  # noqa: ANN401  each setting has its own type
+        """The lakehouse of the project in a folder; `settings` win over the environment.
+
+        Raises:
+            UsageError: A setting cannot be read.
+        """
+        folder = Path(project).resolve()
+        return cls(folder, Settings.load(folder, **settings))
+
+    def _lake(self) -> Lake:
+        return Lake.open(self.project, self.settings)
+
+    def run(
+        self,
+        select: Iterable[str] = (),
+        *,
+        full_refresh: bool = False,
+        rebuild: Iterable[str] = (),
+        progress: Callable[[Step], None] | None = None,
+    ) -> Run:
+        """Run the selected tables and models; failures are in the report's steps.
+
+        Raises:
+            MetadataError: The metadata has faults.
+            UsageError: A word of the selection names nothing.
+        """
+        return run(self._lake(), select, full_refresh=full_refresh, rebuild=rebuild, progress=progress)
+
+    def plan(self, select: Iterable[str] = ()) -> list[dict[str, Any]]:
+        """What a run would do: one row a step."""
+        return plan(self._lake(), select)
+
+    def status(self) -> list[dict[str, Any]]:
+        """Where every table stands: one row a table."""
+        return status(self._lake())
+
+    def history(self, limit: int = 20) -> list[dict[str, Any]]:
+        """The newest runs' steps, newest first."""
+        return history(self._lake(), limit)
+
+    def scan(self, name: str) -> pl.LazyFrame:
+        """The rows of `layer.table`, lazy.
+
+        Raises:
+            UsageError: There is no such table.
+        """
+        return scan(self._lake(), name)
+
+    def sql(self, text: str) -> pl.DataFrame:
+        """The result of one SELECT over `bronze.x`, `silver.x` and `gold.y`.
+
+        Raises:
+            UsageError: It is no single SELECT, or names what is not there.
+        """
+        import polars as pl  # noqa: PLC0415  on the way out only
+
+        return pl.DataFrame(pl.from_arrow(query(self._lake(), text)))

@@ -1,0 +1,152 @@
+"""One YAML file as plain data with the line of every key; anchors, tags and duplicate keys are refused."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from lakehouse.errors import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+M = TypeVar("M", bound=BaseModel)
+MAX_BYTES = 256 * 1024
+MAX_DEPTH = 20
+_INTEGER = re.compile(r"^[-+]?[0-9]+$")
+_FLOAT = re.compile(r"^[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)([eE][-+]?[0-9]+)?$")
+_WORDS: Mapping[str, object] = {"": None, "~": None, "null": None, "true": True, "false": False}
+_LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(slots=True)
+class Document:
+    """A file's data, the lines of its keys, and what was wrong with reading it."""
+
+    file: str
+    data: dict[str, Any] = field(default_factory=dict)
+    lines: dict[tuple[str, ...], int] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+
+    def fault(self, key: tuple[str, ...], what: str, hint: str = "") -> None:
+        """Note a fault at `key`, or at the nearest key above it that the file has."""
+        at = key
+        while at and at not in self.lines:
+            at = at[:-1]
+        self.faults.append(Fault(self.file, self.lines.get(at, 1), ".".join(key), what, hint))
+
+
+def read(path: Path, project: Path) -> Document:
+    """The file's data with lines; never raises for what stands in it, the faults say so."""
+    document = Document(path.relative_to(project).as_posix())
+    if not path.resolve().is_relative_to(project.resolve()):
+        document.fault((), "the file is a link that leaves the project")
+        return document
+    if path.stat().st_size > MAX_BYTES:
+        document.fault((), f"the file has {path.stat().st_size} bytes; allowed: {MAX_BYTES}")
+        return document
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        node = yaml.compose(text, Loader=_LOADER) if _plain(text, document) else None
+    except UnicodeDecodeError as exc:
+        document.fault((), f"the file is not UTF-8 text (byte {exc.start})")
+    except (yaml.YAMLError, RecursionError) as exc:
+        mark = getattr(exc, "problem_mark", None)
+        what = getattr(exc, "problem", None) or "it is nested too deeply"
+        document.faults.append(Fault(document.file, mark.line + 1 if mark else 1, "", f"no YAML: {what}"))
+    else:
+        if isinstance(node, yaml.MappingNode):
+            document.data = _build(node, (), document)
+        elif not document.faults:
+            document.fault((), "the file is empty or no mapping of keys to values")
+    return document
+
+
+def _plain(text: str, document: Document) -> bool:
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        line = event.start_mark.line + 1
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            document.faults.append(Fault(document.file, line, "", "anchors and aliases are not allowed"))
+            return False
+        if getattr(event, "tag", None):
+            document.faults.append(Fault(document.file, line, "", f"tags are not allowed; given {event.tag!r}"))
+            return False
+        if depth > MAX_DEPTH:
+            document.faults.append(Fault(document.file, line, "", f"nested deeper than {MAX_DEPTH} levels"))
+            return False
+    return True
+
+
+def _build(node: yaml.Node, path: tuple[str, ...], document: Document) -> Any:  # noqa: ANN401  YAML is any plain data
+    document.lines.setdefault(path, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        found: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                document.fault(path, "a key must be a plain word")
+                continue
+            key = key_node.value
+            document.lines[(*path, key)] = key_node.start_mark.line + 1
+            if key in found:
+                document.fault((*path, key), "the key stands twice")
+                continue
+            found[key] = _build(value_node, (*path, key), document)
+        return found
+    if isinstance(node, yaml.SequenceNode):
+        return [_build(item, (*path, str(i)), document) for i, item in enumerate(node.value)]
+    return _scalar(node.value) if node.style is None else node.value
+
+
+def _scalar(text: str) -> object:
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
+    if _INTEGER.match(text):
+        return int(text)
+    return float(text) if _FLOAT.match(text) else text
+
+
+def check(document: Document, model: type[M], given: dict[str, Any]) -> M | None:
+    """The document's data as `model`, with `given` added; None after faults were noted."""
+    for key in given.keys() & document.data.keys():
+        document.fault((key,), "the key is not allowed here: the file's place gives it")
+    if document.faults:
+        return None
+    try:
+        return model.model_validate({**document.data, **given})
+    except ValidationError as exc:
+        for error in exc.errors(include_url=False):
+            key = tuple(str(part) for part in error["loc"])
+            document.fault(key, *_sentence(error, model, key, document))
+    return None
+
+
+def _sentence(error: Mapping[str, Any], model: type[BaseModel], key: tuple[str, ...], document: Document) -> tuple[str, str]:
+    if error["type"] == "extra_forbidden":
+        allowed = _allowed(model, key)
+        close = difflib.get_close_matches(key[-1], allowed, n=1)
+        return f"unknown key {key[-1]!r}; allowed: {', '.join(allowed)}", f"did you mean {close[0]!r}?" if close else ""
+    if error["type"] == "missing":
+        return "the key is missing", ""
+    given = error.get("input")
+    shown = "" if isinstance(given, dict | list) or key not in document.lines else f"; given {str(given)[:80]!r}"
+    what = str(error["msg"]).removeprefix("Value error, ")
+    return what + ("" if error["type"] == "value_error" else shown), ""
+
+
+def _allowed(model: type[BaseModel], key: tuple[str, ...]) -> list[str]:
+    at: Any = model.model_json_schema(by_alias=True)
+    definitions = at.get("$defs", {})
+    for part in key[:-1]:
+        at = at.get("properties", {}).get(part) or at.get("additionalProperties") or at
+        for option in (at, *at.get("anyOf", [])):
+            if "$ref" in option:
+                at = definitions[option["$ref"].rsplit("/", 1)[-1]]
+    return sorted(set(at.get("properties", {})) - {"name", "source"} if at.get("title") in ("Table", "Model") else at.get("properties", {}))

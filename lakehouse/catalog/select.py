@@ -1,0 +1,143 @@
+"""A gold model's SELECT, parsed: one plain query over `silver.x` and `gold.y`, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import OptimizeError, ParseError, TokenError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+READABLE = ("silver", "gold")
+_GENERATORS = (exp.Unnest, exp.GenerateSeries, exp.GenerateDateArray)
+_FORBIDDEN_FUNCTIONS = {
+    "getenv",
+    "query",
+    "query_table",
+    "read_text",
+    "read_blob",
+    "glob",
+    "which_secret",
+    "getvariable",
+    "current_setting",
+}
+_NOT_REPEATABLE = {
+    "random",
+    "uuid",
+    "gen_random_uuid",
+    "now",
+    "today",
+    "get_current_timestamp",
+    "current_localtimestamp",
+    "setseed",
+    "nextval",
+}
+_CLOCKS = (exp.Rand, exp.Uuid, exp.CurrentTimestamp, exp.CurrentDate, exp.CurrentTime, exp.CurrentDatetime)
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """A checked SELECT.
+
+    Attributes:
+        text: The query as its author wrote it, without a closing semicolon.
+        reads: The tables it reads, as (layer, table), sorted.
+        columns: Its output's names in order; empty where a star hides them.
+    """
+
+    text: str
+    reads: tuple[tuple[str, str], ...]
+    columns: tuple[str, ...]
+
+
+def parse_select(text: str) -> tuple[Select | None, list[tuple[int, str]]]:
+    """The SELECT in `text`, or the faults as (line, what)."""
+    try:
+        statements = [statement for statement in sqlglot.parse(text, read="duckdb") if statement is not None]
+    except (ParseError, TokenError) as exc:
+        first = exc.errors[0] if isinstance(exc, ParseError) and exc.errors else {}
+        return None, [(int(first.get("line") or 1), f"no SQL: {first.get('description') or str(exc).splitlines()[0]}")]
+    if len(statements) != 1:
+        return None, [(1, f"expected one SELECT, given {len(statements)} statements")]
+    query = statements[0]
+    if not isinstance(query, exp.Query):
+        return None, [(1, f"expected one SELECT, given {query.key.upper()}")]
+    reads, faults = _reads(query)
+    faults += [
+        (1, f"{node.key.upper()} is not allowed inside a SELECT")
+        for node in query.find_all(exp.DML, exp.DDL, exp.Command)
+        if not isinstance(node, exp.Query)
+    ]
+    for function in query.find_all(exp.Func):
+        name = function.name.lower() if isinstance(function, exp.Anonymous) else function.sql_name().lower()
+        if name in _FORBIDDEN_FUNCTIONS or name.startswith(("read_", "duckdb_", "pragma_", "scan_")):
+            faults.append((_line(function), f"function {name} is not allowed: a model reads silver.<table> and gold.<model> only"))
+        elif name in _NOT_REPEATABLE or isinstance(function, _CLOCKS):
+            faults.append((_line(function), f"function {name} gives another result on every run: a model is a function of its tables"))
+    if faults:
+        return None, faults
+    names = query.named_selects
+    return Select(text.strip().rstrip(";").strip(), tuple(sorted(set(reads))), () if "*" in names else tuple(names)), []
+
+
+def _line(node: exp.Expression) -> int:
+    return next((int(part.meta["line"]) for part in node.walk() if "line" in part.meta), 1)
+
+
+def _reads(query: exp.Query) -> tuple[list[tuple[str, str]], list[tuple[int, str]]]:
+    named = {cte.alias.lower() for cte in query.find_all(exp.CTE)}
+    reads: list[tuple[str, str]] = []
+    faults: list[tuple[int, str]] = []
+    for table in query.find_all(exp.Table):
+        layer, name = table.db.lower(), table.name
+        if isinstance(table.this, exp.Func):
+            if not isinstance(table.this, _GENERATORS) and table.this.name.lower() not in ("range", "generate_series", "unnest"):
+                faults.append(
+                    (
+                        _line(table),
+                        f"table function {table.sql(dialect='duckdb')[:60]} is not allowed: a model reads silver.<table> and gold.<model> only",
+                    )
+                )
+        elif table.catalog or (not layer and name.lower() not in named) or (layer and layer not in READABLE):
+            shown = table.sql(dialect="duckdb")
+            faults.append((_line(table), f"reads {shown[:60]}, expected silver.<table> or gold.<model>"))
+        elif layer:
+            reads.append((layer, name))
+    return reads, faults
+
+
+def check_columns(select: Select, columns: Mapping[tuple[str, str], Mapping[str, str]]) -> str | None:
+    """What is wrong with the columns that a SELECT names, or None; `columns` has each read table's names and types."""
+    from sqlglot.optimizer.qualify import qualify  # noqa: PLC0415  slow to load, needed by validate only
+
+    schema: dict[str, dict[str, dict[str, str]]] = {}
+    for (layer, table), types in columns.items():
+        schema.setdefault(layer, {})[table] = dict(types)
+    try:
+        qualify(sqlglot.parse_one(select.text, read="duckdb"), schema=schema, dialect="duckdb", validate_qualify_columns=True)
+    except OptimizeError as exc:
+        return str(exc).splitlines()[0]
+    return None
+
+
+def check_condition(text: str) -> str | None:
+    """What is wrong with a row-wise SQL condition, or None."""
+    try:
+        node = sqlglot.parse_one(text, read="duckdb")
+    except (ParseError, TokenError) as exc:
+        return f"no SQL condition: {str(exc).splitlines()[0]}"
+    if isinstance(node, exp.Query | exp.DML | exp.DDL | exp.Command) or node.find(exp.Subquery, exp.Select, exp.Window, exp.AggFunc):
+        return "expected a condition over one row, without queries, windows or aggregates"
+    for function in node.find_all(exp.Anonymous):
+        if function.name.lower() in _FORBIDDEN_FUNCTIONS | _NOT_REPEATABLE:
+            return f"function {function.name} is not allowed"
+    return None
+
+
+def condition_columns(text: str) -> set[str]:
+    """The columns that a checked condition names."""
+    return {column.name for column in sqlglot.parse_one(text, read="duckdb").find_all(exp.Column)}

@@ -1,0 +1,241 @@
+"""The commands. Each reads its words, calls the `Lakehouse`, and shows what came out."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from lakehouse.cli.output import Format, print_json, print_table, say
+from lakehouse.errors import LakehouseError
+
+if TYPE_CHECKING:
+    from lakehouse.api import Lakehouse
+    from lakehouse.model.run import Step
+
+app = typer.Typer(name="lakehouse", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+Project = Annotated[Path, typer.Option("--project", help="The project's folder.", show_default="here")]
+Output = Annotated[Format, typer.Option("-o", "--output", help="text for people, json for machines.")]
+Select = Annotated[
+    list[str] | None, typer.Option("--select", "-s", help="users, users+ (and what follows), +fact_stream (and what it needs), tag:x.")
+]
+
+_debug = {"on": False}
+
+
+@app.callback()
+def _main(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+) -> None:
+    """SQL sources become Delta tables and a star schema, on one machine."""
+    _debug["on"] = debug or bool(os.environ.get("LAKEHOUSE_DEBUG"))
+    if version:
+        from lakehouse import __version__
+
+        print_json(__version__)
+        raise typer.Exit
+
+
+def _open(project: Path) -> Lakehouse:
+    from lakehouse.api import Lakehouse
+
+    return Lakehouse.open(project)
+
+
+@app.command()
+def demo(
+    project: Project = Path(),
+    rows: Annotated[int, typer.Option("--rows", min=100, help="Streams of the simulated source on its first day.")] = 200_000,
+    reset: Annotated[bool, typer.Option("--reset", help="Start over: forget the demo's source and lake.")] = False,
+    output: Output = Format.TEXT,
+) -> None:
+    """Make a living source, run two of its days through the lake, and show the star."""
+    from lakehouse.cli.demo import demo as show
+
+    show(project.resolve(), rows=rows, reset=reset, output=output)
+
+
+@app.command()
+def validate(project: Project = Path(), output: Output = Format.TEXT) -> None:
+    """Check all metadata and SQL; report every fault of every file."""
+    from lakehouse.catalog import load
+    from lakehouse.errors import MetadataError
+
+    try:
+        catalog = load(project.resolve(), deep=True)
+    except MetadataError as exc:
+        if output is Format.JSON:
+            print_json(
+                {
+                    "valid": False,
+                    "faults": [{"file": f.file, "line": f.line, "key": f.key, "what": f.what, "hint": f.hint} for f in exc.faults],
+                }
+            )
+        raise
+    counts = {"sources": len(catalog.sources), "tables": len(catalog.tables), "models": len(catalog.models)}
+    if output is Format.JSON:
+        print_json({"valid": True, "faults": [], **counts})
+    else:
+        sys.stdout.write("Valid: " + ", ".join(f"{count} {what}" for what, count in counts.items()) + ".\n")
+
+
+@app.command()
+def plan(select: Select = None, project: Project = Path(), output: Output = Format.TEXT) -> None:
+    """Say what a run would do; nothing is written and no source is asked."""
+    rows = _open(project).plan(select or ())
+    if output is Format.JSON:
+        print_json(rows)
+    else:
+        print_table(rows, ("step", "table", "action", "reason"))
+
+
+@app.command()
+def run(
+    select: Select = None,
+    full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Read the sources anew from the beginning, as new batches.")] = False,
+    rebuild: Annotated[list[str] | None, typer.Option("--rebuild", help="silver.<table>: fold it again from all of bronze.")] = None,
+    project: Project = Path(),
+    output: Output = Format.TEXT,
+) -> None:
+    """Bring every table and model up to date."""
+    from lakehouse.pipeline.run import exit_code
+
+    report = _open(project).run(select or (), full_refresh=full_refresh, rebuild=rebuild or (), progress=_progress)
+    if output is Format.JSON:
+        print_json(report.facts())
+    else:
+        print_table(
+            report.facts()["steps"],
+            ("step", "table", "status", "rows_in", "rows_out", "seconds", "version"),
+            title=f"run {report.run_id}: {report.status} in {report.seconds:.2f} s",
+        )
+        for step in report.steps:
+            for rule, count in step.failed_checks.items():
+                sys.stdout.write(f"warning: {step.step}.{step.table}: {count} rows break {rule}\n")
+    raise typer.Exit(exit_code(report))
+
+
+def _progress(step: Step) -> None:
+    if sys.stderr.isatty():
+        say(f"  {step.step:>6} {step.table:<24} {step.status:<10} {step.rows_out:>10,} rows {step.seconds:>8.2f} s")
+    if step.status == "failed" and step.error:
+        say(f"Error: {step.error['message']}")
+
+
+@app.command()
+def status(project: Project = Path(), output: Output = Format.TEXT) -> None:
+    """Show where every table stands."""
+    rows = _open(project).status()
+    if output is Format.JSON:
+        print_json(rows)
+    else:
+        print_table(rows)
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(help="One SELECT over bronze.x, silver.x and gold.y.")],
+    project: Project = Path(),
+    output: Output = Format.TEXT,
+) -> None:
+    """Ask the lake in SQL."""
+    rows = _open(project).sql(sql)
+    if output is Format.JSON:
+        print_json(rows.to_dicts())
+    else:
+        print_table(rows.to_dicts(), rows.columns)
+
+
+@app.command()
+def history(
+    project: Project = Path(),
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many runs.")] = 10,
+    output: Output = Format.TEXT,
+) -> None:
+    """Show the newest runs, step by step."""
+    rows = _open(project).history(limit)
+    if output is Format.JSON:
+        print_json(rows)
+    else:
+        columns = ("run_id", "run_started_at", "step", "table", "status", "rows_in", "rows_out", "seconds", "version")
+        print_table(rows, columns)
+
+
+@app.command()
+def schema(
+    project: Project = Path(),
+    check: Annotated[bool, typer.Option("--check", help="Only say whether metadata/schema/ is up to date.")] = False,
+) -> None:
+    """Write the JSON Schemas of the metadata files, by which editors check."""
+    from lakehouse.catalog import SCHEMAS, schema_text
+    from lakehouse.errors import UsageError
+
+    folder = project.resolve() / "metadata/schema"
+    if check:
+        old = [
+            kind
+            for kind in SCHEMAS
+            if not (folder / f"{kind}.json").is_file() or (folder / f"{kind}.json").read_text() != schema_text(kind)
+        ]
+        if old:
+            raise UsageError(f"the schema of {', '.join(old)} is out of date", where=str(folder), next_step="Run `lakehouse schema`.")
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    for kind in SCHEMAS:
+        (folder / f"{kind}.json").write_text(schema_text(kind))
+        say(f"wrote metadata/schema/{kind}.json")
+
+
+def main() -> int:
+    """Run the command line; its exit code."""
+    signal.signal(signal.SIGTERM, _terminated)
+    _debug["on"] = "--debug" in sys.argv
+    import click
+
+    try:
+        code = app(standalone_mode=False)
+    except LakehouseError as exc:
+        return _fail(exc, exc.exit_code)
+    except click.exceptions.Abort:
+        return _fail(KeyboardInterrupt("interrupted"), 130)
+    except click.ClickException as exc:
+        exc.show()
+        return 2
+    except KeyboardInterrupt as exc:
+        return _fail(exc, 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as exc:  # noqa: BLE001  the last door: a person gets a sentence, a traceback on demand
+        return _fail(exc, 1)
+    return int(code or 0)
+
+
+def _terminated(_signal: int, _frame: object) -> NoReturn:
+    raise SystemExit(143)
+
+
+def _fail(exc: BaseException, code: int) -> int:
+    if _debug["on"]:
+        import traceback
+
+        traceback.print_exception(exc)
+    elif isinstance(exc, LakehouseError):
+        say(f"Error: {exc}")
+    elif isinstance(exc, KeyboardInterrupt):
+        say("Interrupted: what was committed stays, the rest comes with the next run.")
+    else:
+        say(
+            f"Error: unexpected {type(exc).__name__}: {str(exc).splitlines()[0] if str(exc) else ''}. Run again with `lakehouse --debug ...` and report the traceback."
+        )
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

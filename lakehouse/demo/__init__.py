@@ -1,0 +1,1 @@
+"""A small living world to try the lakehouse on, without any server."""

@@ -1,0 +1,1 @@
+"""Where SQL text runs: DuckDB in this process now."""

@@ -1,0 +1,115 @@
+"""DuckDB in this process: runs SQL over a lake's files within the memory limit, and spills beyond it."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import duckdb
+import pyarrow as pa
+
+from lakehouse.errors import ModelError, UsageError
+from lakehouse.transform.names import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from types import TracebackType
+
+KEY_MACRO = "create macro _key(text) as ('0x' || left(md5(text), 15))::bigint"
+
+
+class Duck:
+    """One private in-memory connection; closed with its spill folder by `with`."""
+
+    def __init__(self, memory_limit: int) -> None:
+        """Open a connection in UTC that holds at most `memory_limit` bytes of its own."""
+        self._spill = tempfile.TemporaryDirectory(prefix="lakehouse-", ignore_cleanup_errors=True)
+        self._shapes = 0
+        self._connection = duckdb.connect(
+            config={
+                "memory_limit": f"{max(memory_limit // 1024**2, 64)}MiB",
+                "temp_directory": self._spill.name,
+                "preserve_insertion_order": False,
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+            }
+        )
+        for statement in ("set timezone = 'UTC'", KEY_MACRO, "create schema bronze", "create schema silver", "create schema gold"):
+            self._connection.execute(statement)
+
+    def __enter__(self) -> Self:
+        """The engine itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        """Close the connection and remove what it spilled."""
+        self._connection.close()
+        self._spill.cleanup()
+
+    def table(self, name: str, schema: pa.Schema, files: Sequence[str]) -> None:
+        """Make Parquet files readable as `name`, with the columns of `schema`; those that a file lacks are NULL."""
+        self._shapes += 1
+        shape = f"_shape_{self._shapes}"
+        self._connection.register(shape, schema.empty_table())
+        columns = ", ".join(quote(column) for column in schema.names)
+        rows = f"select {columns} from {shape}"
+        if files:
+            listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
+            rows += f" union all by name select * from read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"  # noqa: S608  the files of our own log
+        self._connection.execute(f"create or replace view {name} as select {columns} from ({rows})")  # noqa: S608
+
+    def stream(self, name: str, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
+        """Make a stream of batches readable once as `name`."""
+        self._connection.register(name, pa.RecordBatchReader.from_batches(schema, batches))
+
+    def execute(self, statement: str) -> None:
+        """Run a statement of the product's own that returns nothing."""
+        self._connection.execute(statement)
+
+    def reader(self, query: str, batch_rows: int = 131_072) -> Iterator[pa.RecordBatch]:
+        """The result of one of the product's own queries as batches, streamed."""
+        yield from self._connection.sql(query).to_arrow_reader(batch_rows)
+
+    def rows(self, query: str) -> pa.Table:
+        """The whole result of one of the product's own queries."""
+        return self._connection.sql(query).to_arrow_table()
+
+    def model(self, name: str, query: str, where: str) -> None:
+        """Keep the result of a model's query as temporary table `name`.
+
+        Raises:
+            ModelError: The query cannot be run as it is written.
+        """
+        try:
+            self._connection.execute(f"create temp table {name} as {query}")
+        except duckdb.Error as exc:
+            raise ModelError(
+                f"the SELECT cannot be run: {_first_line(exc)}", where=where, next_step="Mend it; `lakehouse validate` checks names."
+            ) from exc
+
+    def lock(self, folders: Iterable[str]) -> None:
+        """Let what follows read nothing but the lake's own folders, and change no setting."""
+        listed = ", ".join("'" + folder.replace("'", "''") + "'" for folder in folders)
+        self._connection.execute(f"set allowed_directories = [{listed}]")
+        self._connection.execute("set enable_external_access = false")
+        self._connection.execute("set lock_configuration = true")
+
+    def ask(self, query: str) -> pa.Table:
+        """The result of a person's query.
+
+        Raises:
+            UsageError: It is no single SELECT, or names what is not there.
+        """
+        try:
+            statements = duckdb.extract_statements(query)
+            if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+                raise UsageError("`query` takes one SELECT", given=query[:80], next_step="Name tables as silver.<table> or gold.<model>.")
+            return self._connection.sql(query).to_arrow_table()
+        except duckdb.Error as exc:
+            raise UsageError(f"the query cannot be run: {_first_line(exc)}", next_step="`lakehouse status` lists the tables.") from exc
+
+
+def _first_line(exc: duckdb.Error) -> str:
+    lines = [line.strip() for line in str(exc).splitlines() if line.strip() and not line.startswith(("LINE ", " "))]
+    return " ".join(lines)[:300]

@@ -1,0 +1,111 @@
+"""Everything a run needs, opened once and handed to each step."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from lakehouse.catalog import Catalog, load
+from lakehouse.errors import UsageError
+from lakehouse.layout import lake_uri, table_uri
+from lakehouse.ledger import Ledger
+from lakehouse.settings import Settings
+from lakehouse.storage.delta import Table, create_table, open_table
+from lakehouse.storage.effects import Effects
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from lakehouse.engines.duck import Duck
+    from lakehouse.sources.database import Database
+
+
+@dataclass(slots=True)
+class Lake:
+    """A project's lake, as one run sees it.
+
+    Attributes:
+        project: The project's folder.
+        settings: What the environment decided.
+        catalog: What the project declares.
+        uri: The lake's own URI.
+        run_id: The id of this run.
+        effects: Counts every side effect.
+        ledger: Where runs are recorded.
+    """
+
+    project: Path
+    settings: Settings
+    catalog: Catalog
+    uri: str
+    run_id: str
+    effects: Effects
+    ledger: Ledger
+    options: dict[str, str] = field(default_factory=dict)
+    _databases: dict[str, Database] = field(default_factory=dict)
+    _tables: dict[tuple[str, str], Table] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, project: Path, settings: Settings | None = None) -> Lake:
+        """The lake of the project in `project`.
+
+        Raises:
+            UsageError: A setting cannot be read, or there is no such folder.
+            MetadataError: The metadata has faults; all are named.
+        """
+        if not project.is_dir():
+            raise UsageError("there is no such project folder", where=str(project), next_step="Name it with --project.")
+        settings = settings or Settings.load(project)
+        uri = lake_uri(settings.lake, project)
+        if not uri.startswith("file://"):
+            raise UsageError(f"a lake cannot be on {uri.partition('://')[0]}://", expected="a folder", next_step="Set LAKEHOUSE_LAKE.")
+        effects = Effects(settings.fault)
+        return cls(project, settings, load(project), uri, uuid.uuid4().hex[:12], effects, Ledger(uri, effects, {}))
+
+    def now(self) -> datetime:
+        """The run's clock."""
+        return self.settings.now()
+
+    def database(self, source: str) -> Database:
+        """The connected database of a source; connected at its first use.
+
+        Raises:
+            UsageError: Its connection has no URL.
+            SourceError: It refuses or does not answer.
+        """
+        if source not in self._databases:
+            from lakehouse.sources.database import Database, connect  # noqa: PLC0415  the driver is loaded where rows are read
+
+            url = self.settings.url(self.catalog.sources[source].connection)
+            self._databases[source] = Database(connect(url, self.project), self.settings.batch_rows)
+        return self._databases[source]
+
+    def engine(self) -> Duck:
+        """A new private SQL engine."""
+        from lakehouse.engines.duck import Duck  # noqa: PLC0415  loaded where SQL runs
+
+        return Duck(int(self.settings.memory_limit))
+
+    def table(self, layer: str, name: str) -> Table | None:
+        """The handle on a table of the lake, one for the whole run, or None where there is none yet."""
+        if (layer, name) not in self._tables:
+            found = open_table(table_uri(self.uri, layer, name), f"{layer}.{name}", self.effects, self.options)
+            if found is None:
+                return None
+            self._tables[layer, name] = found
+        return self._tables[layer, name]
+
+    def make_table(self, layer: str, name: str, schema: pa.Schema) -> Table:
+        """The handle on a new empty table of the lake."""
+        self._tables[layer, name] = create_table(table_uri(self.uri, layer, name), f"{layer}.{name}", schema, self.effects, self.options)
+        return self._tables[layer, name]
+
+    def close(self) -> None:
+        """End the connections to the sources."""
+        for database in self._databases.values():
+            database.close()
+        self._databases.clear()

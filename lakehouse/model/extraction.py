@@ -1,0 +1,43 @@
+"""What one read of a source hands over: its window, its rows as a stream, and what the stream has shown so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    import pyarrow as pa
+
+    from lakehouse.model.run import Cursor, Window
+    from lakehouse.model.table import Table
+    from lakehouse.model.types import DataType
+
+
+@dataclass(slots=True)
+class Extraction:
+    """One read, under way.
+
+    Attributes:
+        table: The table that is read.
+        types: The columns and their types.
+        window: What is read.
+        extracted_at: When the window was frozen.
+        stream: The rows; it can be read once.
+        whole: Take every row as a new observation, also those that bronze has already (a full refresh).
+        rows: How many rows the stream has shown.
+        greatest: The greatest cursor value it has shown.
+        error: What broke it; engines that read the stream hide it.
+    """
+
+    table: Table
+    types: dict[str, DataType]
+    window: Window
+    extracted_at: datetime
+    stream: Iterator[pa.RecordBatch]
+    whole: bool = False
+    rows: int = 0
+    greatest: Cursor | None = None
+    error: BaseException | None = None

@@ -1,0 +1,97 @@
+"""What a run reports and what a window is: the words shared by stages, ledger and doors."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Literal
+
+Cursor = datetime | date | int
+Status = Literal["success", "unchanged", "failed", "skipped", "interrupted"]
+_EPOCH, _EPOCH_DAY = datetime(1970, 1, 1, tzinfo=UTC), date(1970, 1, 1)
+
+
+def cursor_to_number(value: Cursor) -> int:
+    """A cursor value as the integer that a commit carries: epoch microseconds, epoch days, or the number itself.
+
+    >>> cursor_to_number(date(1970, 1, 3))
+    2
+    """
+    if isinstance(value, datetime):
+        return (value - _EPOCH) // timedelta(microseconds=1)
+    return (value - _EPOCH_DAY).days if isinstance(value, date) else value
+
+
+def cursor_from_number(number: int, kind: str) -> Cursor:
+    """The cursor value behind a committed integer; `kind` is the column's type name."""
+    if kind == "timestamp":
+        return _EPOCH + timedelta(microseconds=number)
+    return _EPOCH_DAY + timedelta(days=number) if kind == "date" else number
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The piece of a source that one read covers: `cursor >= from_ AND cursor < to`; None is unbounded."""
+
+    from_: Cursor | None = None
+    to: Cursor | None = None
+
+    def __str__(self) -> str:
+        """`[from, to)` for people."""
+        return f"[{'beginning' if self.from_ is None else self.from_}, {'end' if self.to is None else self.to})"
+
+    def facts(self) -> dict[str, str | None]:
+        """The bounds as texts, for commit metadata and the ledger."""
+        return {"from": None if self.from_ is None else str(self.from_), "to": None if self.to is None else str(self.to)}
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What travels with a commit's rows.
+
+    Attributes:
+        run_id: The run that writes.
+        step: The step of the run, such as `silver`.
+        numbers: App transactions beside the fence: all that a resume needs.
+        facts: Commit metadata for the ledger.
+    """
+
+    run_id: str
+    step: str
+    numbers: dict[str, int] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Step:
+    """One step of a run over one table, as `run -o json` prints it (keys are stable).
+
+    `rows_in` is what the step read, `rows_out` the rows it added or changed, `version` the table's Delta version after it.
+    """
+
+    step: str
+    table: str
+    status: Status = "success"
+    rows_in: int = 0
+    rows_out: int = 0
+    rejected: int = 0
+    seconds: float = 0.0
+    version: int | None = None
+    window: dict[str, str | None] | None = None
+    failed_checks: dict[str, int] = field(default_factory=dict)
+    error: dict[str, str] | None = None
+
+
+@dataclass(slots=True)
+class Run:
+    """A whole run, as `run -o json` prints it."""
+
+    run_id: str
+    status: Status
+    started_at: datetime
+    seconds: float = 0.0
+    steps: list[Step] = field(default_factory=list)
+
+    def facts(self) -> dict[str, Any]:
+        """The run as plain data."""
+        return {**asdict(self), "started_at": self.started_at.isoformat()}

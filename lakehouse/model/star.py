@@ -1,0 +1,95 @@
+"""Gold models: `metadata/models/<model>.yml` beside `sql/gold/<model>.sql`."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from lakehouse.model.table import Columns, Expectation
+from lakehouse.model.words import ColumnName, Frozen, Sentence, TableName
+
+
+class Calendar(Frozen):
+    """A generated date dimension: one row a day of the declared span."""
+
+    starts_on: date
+    ends_on: date
+    fiscal_year_starts_in: int = Field(default=1, ge=1, le=12)
+    """The month in which the fiscal year starts; the year is named after the one it ends in."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Calendar:
+        if self.ends_on < self.starts_on:
+            raise ValueError(f"`ends_on` {self.ends_on} is before `starts_on` {self.starts_on}")
+        return self
+
+
+class Reference(Frozen):
+    """One foreign key of a fact: which dimension, and which of the fact's columns name its member."""
+
+    dimension: TableName
+    match: dict[ColumnName, ColumnName]
+    """The dimension's natural key columns, each with the column that holds its value."""
+    through: ColumnName | None = None
+    """Another reference of the same fact: the matching columns are then columns of the dimension row it found."""
+
+
+class Measure(Frozen):
+    """What a number of a fact means."""
+
+    additivity: Literal["additive", "semi-additive", "non-additive"] = "additive"
+    unit: Sentence | None = None
+    description: Sentence | None = None
+
+
+def _described(given: object) -> object:
+    return given or {}
+
+
+class Model(Frozen):
+    """A gold model. Its SELECT names natural keys; surrogate keys, unknown members and joins in time are added to it."""
+
+    name: TableName
+    kind: Literal["dimension", "fact", "aggregate"]
+    description: Sentence | None = None
+    owner: Sentence | None = None
+    tags: tuple[TableName, ...] = ()
+    grain: Sentence | None = None
+    """What one row is, in words."""
+    keys: Columns
+    """The natural key of a dimension, the grain of a fact or an aggregate."""
+    surrogate_key: ColumnName | None = None
+    history: Literal["scd1", "scd2"] = "scd1"
+    """For dimensions: scd2 takes `valid_from`, `valid_to`, `is_current` from its SELECT."""
+    calendar: Calendar | None = None
+    as_of: ColumnName | None = None
+    """For facts: the instant at which dimension versions are looked up."""
+    references: dict[ColumnName, Reference] = Field(default_factory=dict)
+    """For facts: each surrogate key column and what it points to."""
+    measures: dict[ColumnName, Annotated[Measure, BeforeValidator(_described)]] = Field(default_factory=dict)
+    columns: dict[ColumnName, Sentence] = Field(default_factory=dict)
+    """Descriptions of columns; they travel into the Delta schema."""
+    expect: dict[TableName, Expectation] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _agree(self) -> Model:
+        if not self.keys:
+            raise ValueError("`keys` is empty")
+        dimension = {"surrogate_key": self.surrogate_key, "calendar": self.calendar}
+        fact = {"as_of": self.as_of, "references": self.references, "measures": self.measures}
+        if self.kind == "dimension" and not self.surrogate_key:
+            raise ValueError("a dimension needs a `surrogate_key`")
+        for kinds, fields in ((("dimension",), dimension), (("fact",), fact)):
+            for key, value in fields.items():
+                if value and self.kind not in (*kinds, *(("aggregate",) if key == "measures" else ())):
+                    raise ValueError(f"`{key}` belongs to a {kinds[0]}, this is a {self.kind}")
+        if self.history == "scd2" and (self.kind != "dimension" or self.calendar):
+            raise ValueError("`history: scd2` belongs to a dimension with a SELECT")
+        if self.calendar and self.keys != ("date",):
+            raise ValueError("a calendar's `keys` is [date]")
+        for name, reference in self.references.items():
+            if reference.through is not None and (reference.through == name or reference.through not in self.references):
+                raise ValueError(f"`references.{name}.through` names {reference.through!r}, which is no other reference of this fact")
+        return self

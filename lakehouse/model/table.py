@@ -1,0 +1,119 @@
+"""A table's whole life in one metadata file: from where, how it is read, keyed, kept and checked."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
+
+from pydantic import AliasChoices, BeforeValidator, Field, StringConstraints, model_validator
+
+from lakehouse.layout import IS_CURRENT, VALID_FROM, VALID_TO
+from lakehouse.model.types import INTEGERS, TypeName
+from lakehouse.model.words import ColumnName, Frozen, Lookback, Sentence, SourceObject, TableName
+
+
+def _listed(given: object) -> object:
+    return [given] if isinstance(given, str) else given
+
+
+Columns = Annotated[tuple[ColumnName, ...], BeforeValidator(_listed)]
+
+
+class Source(Frozen):
+    """`metadata/sources/<source>.yml`: a database and the name of its connection."""
+
+    kind: Literal["database"] = "database"
+    """What the source is; a database's dialect follows from its connection's URL."""
+    connection: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+    """The connection's NAME; its URL is in `LAKEHOUSE_CONNECTION__<NAME>`."""
+    description: Sentence | None = None
+    owner: Sentence | None = None
+
+
+class Column(Frozen):
+    """One column of a table."""
+
+    type: TypeName
+    description: Sentence | None = None
+
+
+def _column(given: object) -> object:
+    return {"type": given} if isinstance(given, str) else given
+
+
+class Expectation(Frozen):
+    """A rule over one row: SQL that is true where the row is as it should be; NULL counts as broken."""
+
+    that: Annotated[str, StringConstraints(min_length=1, max_length=4000)]
+    """A row-wise SQL condition over the table's columns, in DuckDB's dialect."""
+    otherwise: Literal["warn", "fail"] = Field(default="warn", alias="else")
+    """`warn` counts the rows, `fail` holds the commit back."""
+    description: Sentence | None = None
+
+
+class Table(Frozen):
+    """`metadata/tables/<source>/<table>.yml`; the file's name is the table's name in the lake."""
+
+    name: TableName
+    source: TableName
+    object: SourceObject = Field(alias="from")
+    """The source's own table, optionally with its schema."""
+    description: Sentence | None = None
+    owner: Sentence | None = None
+    tags: tuple[TableName, ...] = ()
+    mode: Literal["full", "incremental"]
+    """`full` reads the whole table and keeps what differs; `incremental` reads what its cursor shows as new."""
+    keys: Columns = ()
+    cursor: ColumnName | None = Field(default=None, validation_alias=AliasChoices("cursor", "cdc_col"))
+    """The column that grows with every change."""
+    sequence_by: ColumnName | None = None
+    """The column that orders the versions of one key; default: the cursor, else the time of extraction."""
+    lookback: Lookback = timedelta(0)
+    """How far below the watermark each window starts again."""
+    start_at: datetime | int | None = Field(default=None, validation_alias=AliasChoices("start_at", "from_date"))
+    """Where the very first window starts; default: at the beginning."""
+    history: Literal["scd1", "scd2"] = "scd1"
+    columns: dict[ColumnName, Annotated[Column, BeforeValidator(_column)]] = Field(default_factory=dict)
+    """The columns to read and their types; empty: all that the source has, as it declares them."""
+    expect: dict[TableName, Expectation] = Field(default_factory=dict)
+
+    @property
+    def sequence(self) -> str | None:
+        """The column that orders versions, or None for the time of extraction."""
+        return self.sequence_by or self.cursor
+
+    @model_validator(mode="after")
+    def _agree(self) -> Table:
+        if self.mode == "incremental" and not self.cursor:
+            raise ValueError("mode incremental needs a `cursor`")
+        if self.mode == "full" and (self.cursor or self.lookback or self.start_at is not None):
+            raise ValueError("mode full takes no `cursor`, `lookback` or `start_at`")
+        if self.history == "scd2" and not self.keys:
+            raise ValueError("history scd2 needs `keys`")
+        if len(set(self.keys)) < len(self.keys):
+            raise ValueError("`keys` names a column twice")
+        if self.columns:
+            for role, names in (("keys", self.keys), ("cursor", (self.cursor,)), ("sequence_by", (self.sequence_by,))):
+                for name in names:
+                    if name and name not in self.columns:
+                        raise ValueError(f"`{role}` names {name!r}, which `columns` does not declare; declared: {', '.join(self.columns)}")
+            self._agree_on_cursor()
+            twins = {name.lower() for name in self.columns}
+            if len(twins) < len(self.columns):
+                raise ValueError("`columns` has two names that differ only in case")
+            taken = {VALID_FROM, VALID_TO, IS_CURRENT} & twins
+            if taken:
+                raise ValueError(f"`columns` uses {', '.join(sorted(taken))}, which the lake's own history columns are called")
+        return self
+
+    def _agree_on_cursor(self) -> None:
+        if self.cursor is None:
+            return
+        kind = self.columns[self.cursor].type.name
+        if kind not in (*INTEGERS, "date", "timestamp"):
+            raise ValueError(f"`cursor` {self.cursor!r} is a {kind}; allowed: {', '.join(INTEGERS)}, date, timestamp")
+        spans = timedelta if kind in ("date", "timestamp") else int
+        if self.lookback and not isinstance(self.lookback, spans):
+            raise ValueError(
+                f"`lookback` does not fit a {kind} cursor; expected {'a span such as 30d' if spans is timedelta else 'a plain number'}"
+            )

@@ -1,0 +1,53 @@
+"""Small words that several metadata files share: names, durations, frozen models."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, StringConstraints, WithJsonSchema
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_DURATION = re.compile(r"^(\d{1,6})\s*([smhdw])$")
+
+
+class Frozen(BaseModel):
+    """A metadata object: immutable, and every unknown key is a fault."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def parse_lookback(text: object) -> timedelta | int:
+    """A span of time (`30d`, `12h`, `15m`, `10s`, `2w`) or, for integer cursors, a plain number of ids.
+
+    >>> parse_lookback("30d")
+    datetime.timedelta(days=30)
+
+    Raises:
+        ValueError: The text is neither.
+    """
+    if isinstance(text, timedelta) or (isinstance(text, int) and not isinstance(text, bool) and text >= 0):
+        return text
+    if match := _DURATION.match(str(text).strip()):
+        return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    raise ValueError(
+        f"{text!r} is no span; allowed: a number and a unit such as 30d, 12h, 15m, 10s, 2w, or a plain number for integer cursors"
+    )
+
+
+def _write_lookback(span: timedelta | int) -> str | int:
+    return span if isinstance(span, int) else f"{int(span.total_seconds())}s"
+
+
+Lookback = Annotated[
+    timedelta | int,
+    BeforeValidator(parse_lookback),
+    PlainSerializer(_write_lookback),
+    WithJsonSchema({"anyOf": [{"type": "string", "pattern": _DURATION.pattern}, {"type": "integer", "minimum": 0}]}),
+]
+
+ColumnName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,62}$")]
+TableName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+SourceObject = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_$ ]{0,62}(\.[A-Za-z_][A-Za-z0-9_$ ]{0,62}){0,2}$")]
+Sentence = Annotated[str, StringConstraints(min_length=1, max_length=2000)]

@@ -1,0 +1,1 @@
+"""The order of things: what is due, and doing it."""

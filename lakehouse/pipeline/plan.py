@@ -1,0 +1,86 @@
+"""What a run would do, from the lake and the metadata alone: nothing is written and no source is asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lakehouse.layout import DEFINITION, WATERMARK, consumed
+from lakehouse.model.run import Window, cursor_from_number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from lakehouse.lake import Lake
+    from lakehouse.model.table import Table
+
+
+def plan(lake: Lake, select: Iterable[str] = ()) -> list[dict[str, Any]]:
+    """One row a step that a run would take: `step`, `table`, `action`, `reason`, `from`, `to`.
+
+    Raises:
+        UsageError: A word of the selection names nothing.
+    """
+    rows: list[dict[str, Any]] = []
+    moving: set[tuple[str, str]] = set()
+    for node in lake.catalog.graph.select(select):
+        if node in lake.catalog.tables:
+            table = lake.catalog.tables[node]
+            rows.append({"step": "bronze", "table": node, **_bronze(lake, table)})
+            rows.append({"step": "silver", "table": node, **_silver(lake, node)})
+            moving.add(("silver", node))
+        else:
+            rows.append({"step": "gold", "table": node, **_gold(lake, node, moving)})
+            moving |= {("gold", node)} if rows[-1]["action"] != "wait" else set()
+    return rows
+
+
+def _row(action: str, reason: str, window: Window | None = None) -> dict[str, Any]:
+    return {"action": action, "reason": reason, **(window or Window()).facts()}
+
+
+def _bronze(lake: Lake, table: Table) -> dict[str, Any]:
+    bronze = lake.table("bronze", table.name)
+    if table.mode == "full":
+        return _row("read", f"the whole of {table.object}; rows that differ are kept")
+    number = None if bronze is None else bronze.number(WATERMARK)
+    if bronze is None or number is None:
+        since = "the beginning" if table.start_at is None else str(table.start_at)
+        return _row("read", f"first load of {table.object} from {since} up to the source's clock")
+    cursor = bronze.schema.field(table.cursor or "").type
+    kind = "timestamp" if str(cursor).startswith("timestamp") else "date" if str(cursor).startswith("date") else "bigint"
+    mark = cursor_from_number(number, kind)
+    try:
+        low: Any = mark - table.lookback  # type: ignore[operator]
+    except (OverflowError, TypeError):
+        low = mark
+    return _row("read", f"{table.cursor} from the watermark {mark} less the look-back {table.lookback}", Window(low))
+
+
+def _silver(lake: Lake, name: str) -> dict[str, Any]:
+    bronze, silver = lake.table("bronze", name), lake.table("silver", name)
+    if bronze is None or silver is None:
+        return _row("build", "there is no silver table yet")
+    if silver.number(DEFINITION) != lake.catalog.definition(name):
+        return _row("rebuild", "the table's definition changed: every key is folded again from bronze")
+    done = silver.number(consumed("bronze", name)) or 0
+    if done < bronze.batch:
+        return _row("fold", f"bronze is at batch {bronze.batch}, silver has consumed {done}")
+    return _row("wait", f"silver has consumed bronze batch {done}; it folds what the read brings")
+
+
+def _gold(lake: Lake, name: str, moving: set[tuple[str, str]]) -> dict[str, Any]:
+    gold = lake.table("gold", name)
+    inputs = lake.catalog.inputs(name)
+    if gold is None:
+        return _row("build", "there is no gold table yet")
+    if gold.number(DEFINITION) != lake.catalog.definition(name):
+        return _row("rebuild", "the model's definition changed")
+    behind = [
+        ".".join(pair)
+        for pair in sorted(inputs)
+        if (table := lake.table(*pair)) is not None and gold.number(consumed(*pair)) != table.batch
+    ]
+    if behind:
+        return _row("build", f"{', '.join(behind)} moved since the last build")
+    following = [".".join(pair) for pair in sorted(inputs & moving)]
+    return _row("wait", f"up to date; follows {', '.join(following)}" if following else "up to date")

@@ -1,0 +1,102 @@
+"""One run: every selected table and model after all that it needs; a failure stops only what depends on it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from lakehouse.errors import LakehouseError, UsageError
+from lakehouse.model.run import Run, Step
+from lakehouse.stages.bronze import append
+from lakehouse.stages.extract import extract
+from lakehouse.stages.gold import build
+from lakehouse.stages.silver import fold
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from lakehouse.lake import Lake
+
+    Progress = Callable[[Step], None]
+
+
+def run(
+    lake: Lake, select: Iterable[str] = (), *, full_refresh: bool = False, rebuild: Iterable[str] = (), progress: Progress | None = None
+) -> Run:
+    """Run the selected tables and models; the report has a step for each thing done, failed or skipped.
+
+    Args:
+        lake: The opened lake.
+        select: Words such as `users+`, `+fact_stream`, `tag:x`; none selects all.
+        full_refresh: Read the sources anew from the beginning, as new batches.
+        rebuild: Silver tables (`silver.users`) to fold again from all of bronze.
+        progress: Called with each step as it ends.
+
+    Raises:
+        UsageError: A word names nothing.
+    """
+    nodes = lake.catalog.graph.select(select)
+    folded = {_silver_name(lake, word) for word in rebuild}
+    report = Run(lake.run_id, "success", lake.now())
+    begun = time.monotonic()
+    failed: set[str] = set()
+    try:
+        for node in nodes:
+            blocked = sorted(lake.catalog.graph.above(node) & failed)
+            for step, work in _work(lake, node, full_refresh=full_refresh, rebuild=node in folded):
+                if node in failed or blocked:
+                    cause = f"{', '.join(blocked)} failed before it" if blocked else "the step before it failed"
+                    done = Step(step, node, "skipped", error={"kind": "Skipped", "message": cause})
+                else:
+                    done = _attempt(step, node, work)
+                failed |= {node} if done.status == "failed" else set()
+                report.steps.append(done)
+                if progress:
+                    progress(done)
+    except (KeyboardInterrupt, SystemExit):
+        report.status = "interrupted"
+        raise
+    finally:
+        if report.status != "interrupted":
+            report.status = "failed" if failed else "success" if any(step.status == "success" for step in report.steps) else "unchanged"
+        report.seconds = round(time.monotonic() - begun, 3)
+        lake.ledger.record(report)
+        lake.close()
+    return report
+
+
+def _silver_name(lake: Lake, word: str) -> str:
+    name = word.removeprefix("silver.")
+    if name not in lake.catalog.tables:
+        raise UsageError(
+            f"--rebuild {word!r} names no silver table",
+            given=", ".join(sorted(lake.catalog.tables)),
+            next_step="Name one as silver.<table>.",
+        )
+    return name
+
+
+def _work(lake: Lake, node: str, *, full_refresh: bool, rebuild: bool) -> list[tuple[str, Callable[[], Step]]]:
+    if node in lake.catalog.models:
+        return [("gold", lambda: build(lake, lake.catalog.models[node]))]
+    table = lake.catalog.tables[node]
+    return [
+        ("bronze", lambda: append(lake, extract(lake, table, full_refresh=full_refresh))),
+        ("silver", lambda: fold(lake, table, rebuild=rebuild)),
+    ]
+
+
+def _attempt(step: str, node: str, work: Callable[[], Step]) -> Step:
+    begun = time.monotonic()
+    try:
+        done = work()
+    except LakehouseError as exc:
+        done = Step(step, node, "failed", error={"kind": exc.kind, "message": str(exc), "exit_code": str(exc.exit_code)})
+    done.seconds = round(time.monotonic() - begun, 3)
+    return done
+
+
+def exit_code(report: Run) -> int:
+    """What the command line returns for a run: 0 done, 1 failed, 2 misuse, 3 stopped by data quality alone."""
+    codes = {int(step.error.get("exit_code", "1")) for step in report.steps if step.status == "failed" and step.error}
+    return codes.pop() if len(codes) == 1 else 1 if codes else 0

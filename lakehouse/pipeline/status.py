@@ -1,0 +1,61 @@
+"""Where every table of the lake stands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lakehouse.layout import FAILED_CHECKS, WATERMARK
+from lakehouse.model.run import cursor_from_number
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from lakehouse.lake import Lake
+
+
+def status(lake: Lake) -> list[dict[str, Any]]:
+    """One row a table: layer, table, rows, version, watermark, lag_seconds, freshness, last_run, failed_checks.
+
+    `lag_seconds` is the run's clock less the watermark; `freshness` is the time of the table's last commit; a table that is not there yet has NULLs.
+    """
+    last = lake.ledger.last_runs()
+    names = [(layer, name) for layer in ("bronze", "silver") for name in lake.catalog.tables] + [
+        ("gold", name) for name in lake.catalog.models
+    ]
+    rows = []
+    for layer, name in names:
+        table = lake.table(layer, name)
+        row: dict[str, Any] = {
+            "layer": layer,
+            "table": name,
+            "rows": None,
+            "version": None,
+            "watermark": None,
+            "lag_seconds": None,
+            "freshness": None,
+        }
+        if table is not None:
+            row |= {"rows": table.rows(), "version": table.version, "freshness": table.committed_at().isoformat()}
+            row |= _watermark(lake, name, table.number(WATERMARK), lake.now()) if layer == "bronze" else {}
+        ran = last.get((layer, name))
+        failed = None if table is None else table.number(FAILED_CHECKS)
+        rows.append(row | {"last_run": None if ran is None else ran["status"], "failed_checks": failed or 0})
+    return rows
+
+
+def _watermark(lake: Lake, name: str, number: int | None, now: datetime) -> dict[str, Any]:
+    if number is None:
+        return {}
+    table, bronze = lake.catalog.tables[name], lake.table("bronze", name)
+    kind = str(bronze.schema.field(table.cursor).type) if bronze is not None and table.cursor else ""
+    mark = cursor_from_number(number, "timestamp" if kind.startswith("timestamp") else "date" if kind.startswith("date") else "bigint")
+    lag = round((now - mark).total_seconds(), 3) if kind.startswith("timestamp") else None  # type: ignore[operator, union-attr]
+    return {"watermark": str(mark), "lag_seconds": lag}
+
+
+def history(lake: Lake, limit: int = 20) -> list[dict[str, Any]]:
+    """The newest runs with their steps, newest first; columns as in the ledger."""
+    steps = lake.ledger.steps().collect()
+    runs = steps.select("run_id", "run_started_at").unique().sort("run_started_at", descending=True).head(limit)
+    found = runs.select("run_id").join(steps, on="run_id", how="left", maintain_order="left_right")
+    return found.to_dicts()

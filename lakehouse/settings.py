@@ -1,0 +1,78 @@
+"""What the environment decides, read once into one frozen object; each field's sentence stands below it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Self
+
+from pydantic import AfterValidator, ByteSize, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from lakehouse.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def _utc(instant: datetime) -> datetime:
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+
+
+class Settings(BaseSettings):
+    """Settings from `LAKEHOUSE_*` variables, then from a `.env` file in the project's folder."""
+
+    model_config = SettingsConfigDict(env_prefix="LAKEHOUSE_", env_nested_delimiter="__", frozen=True, extra="ignore")
+
+    lake: str = "lake"
+    """`LAKEHOUSE_LAKE`: the lake's URI, or a folder (relative to the project)."""
+
+    connection: dict[str, SecretStr] = Field(default_factory=dict)
+    """`LAKEHOUSE_CONNECTION__<NAME>`: the URL of the connection that metadata calls <name>."""
+
+    memory_limit: ByteSize = ByteSize(4 * 1024**3)
+    """`LAKEHOUSE_MEMORY_LIMIT`: bytes (or `2GiB`) that the SQL engine may hold before it spills to disk."""
+
+    batch_rows: int = Field(default=65_536, ge=1)
+    """`LAKEHOUSE_BATCH_ROWS`: rows of one Arrow batch on the way from the source to the lake."""
+
+    clock: Annotated[datetime, AfterValidator(_utc)] | None = None
+    """`LAKEHOUSE_CLOCK`: an ISO instant that stands for "now", here and in the source; for tests and replays."""
+
+    fault: str = Field(default="", pattern=r"^((before|after|error):[0-9]+)?$")
+    """`LAKEHOUSE_FAULT`: die before or after effect number k, or fail in its place (`before:3`); for crash tests only."""
+
+    @classmethod
+    def load(cls, project: Path, **given: object) -> Self:
+        """Settings for the project in `project`; `given` wins over the environment.
+
+        Raises:
+            UsageError: A variable has a value that cannot be read; the value is not shown.
+        """
+        try:
+            return cls(_env_file=project / ".env", **given)  # type: ignore[call-arg, arg-type]  # pydantic-settings' own keyword
+        except ValidationError as exc:
+            first = exc.errors(include_input=False, include_url=False)[0]
+            name = "LAKEHOUSE_" + "__".join(str(part).upper() for part in first["loc"])
+            raise UsageError(f"{name} cannot be read: {first['msg']}", next_step="Set it right or unset it.") from None
+        except OSError as exc:
+            raise UsageError(f"the .env file cannot be read: {exc.strerror}", where=str(project / ".env")) from exc
+
+    def url(self, connection: str) -> str:
+        """The URL of a named connection, secrets included: for its driver only.
+
+        Raises:
+            UsageError: No such variable is set.
+        """
+        found = self.connection.get(connection.lower())
+        if found is None:
+            raise UsageError(
+                f"connection {connection!r} has no URL",
+                where=f"environment variable LAKEHOUSE_CONNECTION__{connection.upper()}",
+                expected="a database URL such as postgresql://user:password@host:5432/database or sqlite:///path/to/file.db",
+                next_step="Set the variable (or put it into the project's .env file) and run again.",
+            )
+        return found.get_secret_value()
+
+    def now(self) -> datetime:
+        """The run's clock: UTC, from `LAKEHOUSE_CLOCK` where it is set."""
+        return self.clock or datetime.now(UTC)

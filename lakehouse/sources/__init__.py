@@ -1,0 +1,1 @@
+"""Edges that data comes from: databases now; what a source is follows from its connection's URL."""

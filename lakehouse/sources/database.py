@@ -1,0 +1,200 @@
+"""SQL databases through connectorx: a table's rows as typed Arrow batches in bounded memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import connectorx
+import pyarrow as pa
+import pyarrow.compute as pc
+from sqlglot import exp
+
+from lakehouse.errors import ContractError, SourceDataError, SourceError, UsageError
+from lakehouse.model.run import Window
+from lakehouse.transform.arrow import arrow_schema, cast_batch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+    from pathlib import Path
+
+    from lakehouse.model.table import Table
+    from lakehouse.model.types import DataType
+    from lakehouse.sources.dialect import Dialect, SourceColumn, SourceTable
+
+_HEAD = "_lakehouse_head"
+
+
+def connect(url: str, project: Path) -> Dialect:
+    """The dialect that the URL's scheme names, connected and seen to answer.
+
+    Raises:
+        UsageError: The scheme names no database that the product knows.
+        SourceError: The database refuses, or nobody answers.
+    """
+    scheme = urlsplit(url).scheme.partition("+")[0]
+    if scheme == "sqlite":
+        from lakehouse.sources.sqlite import Sqlite  # noqa: PLC0415  each dialect loads its own driver
+
+        return Sqlite(url, project)
+    if scheme in ("postgresql", "postgres"):
+        from lakehouse.sources.postgres import Postgres  # noqa: PLC0415
+
+        return Postgres(url)
+    raise UsageError(
+        f"no database is known by the scheme {scheme!r}", expected="sqlite:// or postgresql://", next_step="Set the connection's URL right."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A table of the lake beside the source's table behind it.
+
+    Attributes:
+        table: The metadata.
+        source: The source's own table.
+        columns: The columns that are read, by their lake name: the source's column and the lake's type.
+    """
+
+    table: Table
+    source: SourceTable
+    columns: dict[str, tuple[SourceColumn, DataType]]
+
+    @property
+    def types(self) -> dict[str, DataType]:
+        """The lake's types of the columns."""
+        return {name: kind for name, (_, kind) in self.columns.items()}
+
+
+class Database:
+    """A connected source database."""
+
+    def __init__(self, dialect: Dialect, batch_rows: int) -> None:
+        """Keep the dialect; `batch_rows` bounds one Arrow batch."""
+        self._dialect, self._batch_rows = dialect, batch_rows
+
+    def describe(self, table: Table) -> Described:
+        """What of the source's table is read, and as which types.
+
+        Raises:
+            SourceError: The table is not there.
+            ContractError: A declared column is not there, or a needed one.
+        """
+        source = self._dialect.describe(table.object)
+        by_name = {column.name: column for column in source.columns}
+        by_case = {column.name.lower(): column for column in source.columns}
+        columns: dict[str, tuple[SourceColumn, DataType]] = {}
+        wanted = {name: shape.type for name, shape in table.columns.items()} or {column.name: column.type for column in source.columns}
+        needed = {*wanted, *table.keys, *(name for name in (table.cursor, table.sequence_by) if name)}
+        missing = sorted(name for name in needed if name not in by_name and name.lower() not in by_case)
+        if missing:
+            raise ContractError(
+                f"the source's table {'.'.join(source.parts)} has no column {', '.join(missing)}",
+                where=f"metadata/tables/{table.source}/{table.name}.yml",
+                given=f"columns {', '.join(by_name)}"[:400],
+                next_step="Correct the table's file, or bring the column back in the source.",
+            )
+        for name, kind in wanted.items():
+            columns[name] = (by_name.get(name) or by_case[name.lower()], kind)
+        return Described(table, source, columns)
+
+    def now(self) -> datetime:
+        """The source's clock, in UTC."""
+        return self._dialect.now()
+
+    def rows_without_cursor(self, what: Described) -> bool:
+        """Whether a row exists that no window can hold, since its cursor is NULL, infinite or of another type."""
+        column, kind = what.columns[what.table.cursor or ""]
+        query = exp.select(exp.Literal.number(1)).from_(_table(what.source)).where(self._dialect.no_cursor(column, kind)).limit(1)
+        return self._dialect.value(query) is not None
+
+    def greatest(self, what: Described) -> int | None:
+        """The greatest value of an integer cursor, or None for an empty table."""
+        column, _ = what.columns[what.table.cursor or ""]
+        found = self._dialect.value(exp.select(exp.Max(this=exp.column(column.name, quoted=True))).from_(_table(what.source)))
+        return None if found is None else int(str(found))
+
+    def query(self, what: Described, window: Window) -> str:
+        """The one statement that reads a window, in the database's dialect."""
+        outputs = [exp.alias_(self._dialect.output(column, kind), name, quoted=True) for name, (column, kind) in what.columns.items()]
+        if self._dialect.has_head:
+            outputs.append(exp.alias_(exp.Literal.number(0), _HEAD))
+        query = exp.select(*outputs).from_(_table(what.source))
+        if what.table.cursor:
+            cursor, _ = what.columns[what.table.cursor]
+            query = query.where(
+                *([] if window.from_ is None else [self._dialect.at_least(cursor, window.from_)]),
+                *([] if window.to is None else [self._dialect.below(cursor, window.to)]),
+            )
+        if self._dialect.has_head:
+            heads = [
+                exp.alias_(self._dialect.head(_travels_as(column, kind)), name, quoted=True)
+                for name, (column, kind) in what.columns.items()
+            ]
+            query = exp.select(*heads, exp.alias_(exp.Literal.number(1), _HEAD)).union(query, distinct=False)  # type: ignore[assignment]
+        return query.sql(dialect=self._dialect.sql)
+
+    def read(self, what: Described, window: Window) -> Iterator[pa.RecordBatch]:
+        """The rows of a window as batches of exactly the described columns and types; one statement, so one snapshot.
+
+        Raises:
+            SourceError: The database breaks off.
+            SourceDataError: A value does not fit its type.
+        """
+        where = f"{what.table.source}.{what.table.name}"
+        schema = arrow_schema(what.types)
+        for batch in self._stream(self.query(what, window), where):
+            rows = batch
+            if self._dialect.has_head:
+                rows = rows.filter(pc.equal(rows.column(_HEAD), 0))
+            if rows.num_rows:
+                rows = _cut(cast_batch(rows, schema, where), what.table.cursor, window)
+            if rows.num_rows:
+                yield rows
+
+    def _stream(self, query: str, where: str) -> Iterator[pa.RecordBatch]:
+        try:
+            reader = connectorx.read_sql(self._dialect.driver_url(), query, return_type="arrow_stream", batch_size=self._batch_rows)
+            yield from reader
+        except (GeneratorExit, KeyboardInterrupt, SystemExit, SourceDataError):
+            raise
+        except BaseException as exc:  # connectorx panics with an exception that is no Exception
+            if not isinstance(exc, Exception) and type(exc).__name__ != "PanicException":
+                raise
+            raise SourceError(
+                f"the read broke off: {_first_line(exc)}",
+                where=where,
+                next_step="See that the source is up and the column types are declared, then run again.",
+            ) from None
+
+    def close(self) -> None:
+        """End the connection."""
+        self._dialect.close()
+
+
+def _travels_as(column: SourceColumn, kind: DataType) -> DataType:
+    """The type that a column has on its way: numbers only where the source declares one too."""
+    numeric = ("boolean", "smallint", "integer", "bigint")
+    return kind if kind.name not in numeric or column.type.name in numeric else column.type._replace(name="string")
+
+
+def _first_line(exc: BaseException) -> str:
+    return (str(exc).splitlines() or [type(exc).__name__])[0][:300]
+
+
+def _table(source: SourceTable) -> exp.Table:
+    schema = source.parts[-2] if len(source.parts) > 1 else None
+    return exp.table_(source.parts[-1], db=schema, quoted=True)
+
+
+def _cut(batch: pa.RecordBatch, cursor: str | None, window: Window) -> pa.RecordBatch:
+    """The rows that are really inside the window: a dialect may bring a few more."""
+    if cursor is None:
+        return batch
+    column = batch.column(cursor)
+    if window.from_ is not None:
+        batch = batch.filter(pc.greater_equal(column, pa.scalar(window.from_, column.type)))
+        column = batch.column(cursor)
+    return batch if window.to is None else batch.filter(pc.less(column, pa.scalar(window.to, column.type)))

@@ -1,0 +1,99 @@
+"""What the product must know about one kind of database: the port that every dialect fills."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlglot import exp
+
+    from lakehouse.model.run import Cursor
+    from lakehouse.model.types import DataType
+
+
+@dataclass(frozen=True, slots=True)
+class SourceColumn:
+    """A column as the database declares it.
+
+    Attributes:
+        name: In the database's own spelling.
+        native: The database's type.
+        type: The lake's type for it.
+    """
+
+    name: str
+    native: str
+    type: DataType
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTable:
+    """A table as the database has it: its exact name parts and its columns in order."""
+
+    parts: tuple[str, ...]
+    columns: tuple[SourceColumn, ...]
+
+
+class Dialect(Protocol):
+    """One kind of database. Every statement is built as a tree and written in the dialect `sql`."""
+
+    sql: ClassVar[str]
+    """sqlglot's name of the dialect."""
+
+    has_head: ClassVar[bool]
+    """Whether a read starts with a typed row that is no data, since the driver guesses types from the first row."""
+
+    def driver_url(self) -> str:
+        """The URL for connectorx, secrets included."""
+        ...
+
+    def describe(self, name: str) -> SourceTable:
+        """The table that `name` means: an exact match first, else the only one that differs in case.
+
+        Raises:
+            SourceError: There is none, or several.
+        """
+        ...
+
+    def now(self) -> datetime:
+        """The database's clock, in UTC."""
+        ...
+
+    def value(self, query: exp.Expression) -> object:
+        """The first value of the first row of a query, or None."""
+        ...
+
+    def output(self, column: SourceColumn, kind: DataType) -> exp.Expression:
+        """The expression that brings a column through the driver without loss."""
+        ...
+
+    def head(self, kind: DataType) -> exp.Expression:
+        """A value of the type that `output` has, for the head row."""
+        ...
+
+    def no_cursor(self, column: SourceColumn, kind: DataType) -> exp.Expression:
+        """True for rows whose cursor no window can hold, such as NULL or infinity."""
+        ...
+
+    def at_least(self, column: SourceColumn, bound: Cursor) -> exp.Expression:
+        """A condition that holds for every row whose cursor is at or above `bound`, and for few others."""
+        ...
+
+    def below(self, column: SourceColumn, bound: Cursor) -> exp.Expression:
+        """A condition that holds for every row whose cursor is below `bound`, and for few others."""
+        ...
+
+    def close(self) -> None:
+        """End the connection that this dialect keeps for its own questions."""
+        ...
+
+
+def pick(name: str, candidates: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """The candidates that `name` (parts joined by dots) means: exact ones, else those that differ only in case."""
+    wanted = tuple(name.split("."))
+    exact = [parts for parts in candidates if parts[-len(wanted) :] == wanted]
+    folded = tuple(part.lower() for part in wanted)
+    return exact or [parts for parts in candidates if tuple(part.lower() for part in parts[-len(wanted) :]) == folded]

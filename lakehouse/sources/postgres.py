@@ -1,0 +1,187 @@
+"""PostgreSQL: psycopg answers the questions about the database, connectorx brings the rows."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, ClassVar, cast
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+
+import psycopg
+from sqlglot import exp
+
+from lakehouse.errors import SourceError, SourceUnreachableError, UsageError
+from lakehouse.model.types import MAX_PRECISION, DataType
+from lakehouse.sources.dialect import Dialect, SourceColumn, SourceTable, pick
+
+if TYPE_CHECKING:
+    from lakehouse.model.run import Cursor
+
+CONNECT_SECONDS = 5
+_DRIVER_SCALE, _DRIVER_DIGITS = 10, 28
+_TYPES = {
+    "bool": "boolean",
+    "int2": "smallint",
+    "int4": "integer",
+    "int8": "bigint",
+    "float4": "float",
+    "float8": "double",
+    "bytea": "binary",
+    "date": "date",
+    "timestamp": "timestamp",
+    "timestamptz": "timestamp",
+}
+_COLUMNS = """
+select a.attname, t.typname, a.atttypmod
+from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = a.atttypid
+where a.attrelid = %s and a.attnum > 0 and not a.attisdropped order by a.attnum
+"""
+_TABLES = """
+select n.nspname, c.relname, c.oid, pg_catalog.pg_table_is_visible(c.oid)
+from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where c.relkind in ('r', 'p', 'v', 'm', 'f') and n.nspname not in ('pg_catalog', 'information_schema') and lower(c.relname) = lower(%s)
+"""
+
+
+def lake_type(native: str, modifier: int) -> DataType:
+    """The lake's type for a type of pg_type; what has no like travels as its text.
+
+    A numeric's modifier holds its precision and scale (PostgreSQL's numeric.c: ((p << 16) | s) + 4).
+
+    >>> str(lake_type("numeric", ((12 << 16) | 2) + 4))
+    'decimal(12,2)'
+    """
+    if native == "numeric" and modifier > 0:
+        precision, scale = (modifier - 4) >> 16 & 0xFFFF, (modifier - 4) & 0x7FF
+        if 1 <= precision <= MAX_PRECISION and scale <= precision:
+            return DataType("decimal", precision, scale)
+    return DataType(_TYPES.get(native, "string"))
+
+
+class Postgres(Dialect):
+    """One PostgreSQL database."""
+
+    sql: ClassVar[str] = "postgres"
+    has_head: ClassVar[bool] = False
+
+    def __init__(self, url: str) -> None:
+        """Connect within `CONNECT_SECONDS`.
+
+        Raises:
+            SourceUnreachableError: Nobody answers there.
+            SourceError: The login or the database is refused.
+        """
+        parts = urlsplit(url)
+        try:
+            self._where = f"{parts.hostname}:{parts.port or 5432}{parts.path}"
+        except ValueError:
+            raise UsageError("the PostgreSQL URL's port is no number", next_step="Set the connection's URL right.") from None
+        if not parts.hostname or not parts.path.strip("/"):
+            raise UsageError(
+                "the PostgreSQL URL is not whole",
+                expected="postgresql://user:password@host:5432/database",
+                next_step="Set the connection's URL right.",
+            )
+        user, password = quote(unquote(parts.username or ""), safe=""), quote(unquote(parts.password or ""), safe="")
+        query = [(key, value) for key, value in parse_qsl(parts.query) if key == "sslmode"]
+        self._url = parts._replace(
+            scheme="postgresql", netloc=f"{user}:{password}@{parts.hostname}:{parts.port or 5432}", query=urlencode(query)
+        ).geturl()
+        try:
+            self._connection = psycopg.connect(url, connect_timeout=CONNECT_SECONDS, autocommit=True, application_name="lakehouse")
+        except psycopg.OperationalError as exc:
+            raise self._refused(exc) from None
+        except psycopg.Error:
+            raise UsageError("the PostgreSQL URL cannot be read", next_step="Set the connection's URL right.") from None
+
+    def _refused(self, exc: psycopg.OperationalError) -> SourceError:
+        text = str(exc).lower()
+        if "password authentication failed" in text or "no password supplied" in text or "pg_hba" in text or "role" in text:
+            return SourceError(
+                "PostgreSQL refuses the login", where=self._where, next_step="Correct the user and password in the connection's URL."
+            )
+        if "does not exist" in text:
+            return SourceError(
+                "PostgreSQL has no such database", where=self._where, next_step="Correct the database in the connection's URL."
+            )
+        return SourceUnreachableError(
+            f"PostgreSQL does not answer within {CONNECT_SECONDS} seconds",
+            where=self._where,
+            next_step="Correct host and port in the connection's URL, or start the server.",
+        )
+
+    def driver_url(self) -> str:
+        return self._url
+
+    def describe(self, name: str) -> SourceTable:
+        rows = self._fetch(_TABLES, (name.rpartition(".")[2],))
+        found = pick(name, [(schema, table) for schema, table, _, _ in rows])
+        visible = [parts for parts in found if any(row[:2] == parts and row[3] for row in rows)]
+        found = visible if len(found) > 1 and visible else found
+        if not found:
+            raise SourceError(
+                f"table {name} does not exist or may not be seen",
+                where=self._where,
+                next_step="Correct `from` in the table's file, or grant the right.",
+            )
+        if len(found) > 1:
+            several = ", ".join(".".join(parts) for parts in found)
+            raise SourceError(f"table {name} can mean several", where=self._where, given=several, next_step="Write `from` with its schema.")
+        oid = next(row[2] for row in rows if row[:2] == found[0])
+        columns = self._fetch(_COLUMNS, (oid,))
+        return SourceTable(
+            found[0], tuple(SourceColumn(column, native, lake_type(native, modifier)) for column, native, modifier in columns)
+        )
+
+    def _fetch(self, statement: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+        try:
+            return self._connection.execute(statement.encode(), values or None).fetchall()
+        except psycopg.OperationalError as exc:
+            raise SourceUnreachableError(
+                f"the connection broke: {str(exc).splitlines()[0]}", where=self._where, next_step="Run again."
+            ) from exc
+        except psycopg.Error as exc:
+            raise SourceError(
+                f"the query failed: {str(exc).splitlines()[0]}", where=self._where, next_step="See that the user may read the table."
+            ) from exc
+
+    def now(self) -> datetime:
+        return cast("datetime", self._fetch("select now()")[0][0]).astimezone(UTC)
+
+    def value(self, query: exp.Expression) -> object:
+        rows = self._fetch(query.sql(dialect=self.sql))
+        return rows[0][0] if rows else None
+
+    def output(self, column: SourceColumn, kind: DataType) -> exp.Expression:
+        native = exp.column(column.name, quoted=True)
+        exact = column.type.name == "decimal" and column.type.scale <= _DRIVER_SCALE and column.type.precision <= _DRIVER_DIGITS
+        if column.type.name != "string" and (column.type.name != "decimal" or exact) and not (kind.name == "string"):
+            return native
+        return native if column.native in ("text", "varchar") else exp.cast(native, "text", dialect=self.sql)
+
+    def head(self, kind: DataType) -> exp.Expression:
+        return exp.cast(exp.null(), str(kind), dialect=self.sql)
+
+    def no_cursor(self, column: SourceColumn, kind: DataType) -> exp.Expression:
+        native = exp.column(column.name, quoted=True)
+        missing: exp.Expression = native.is_(exp.null())
+        if kind.name not in ("date", "timestamp"):
+            return missing
+        return exp.or_(missing, *(native.copy().eq(exp.Literal.string(word)) for word in ("infinity", "-infinity")))
+
+    def at_least(self, column: SourceColumn, bound: Cursor) -> exp.Expression:
+        return exp.GTE(this=exp.column(column.name, quoted=True), expression=_literal(bound, column))
+
+    def below(self, column: SourceColumn, bound: Cursor) -> exp.Expression:
+        return exp.LT(this=exp.column(column.name, quoted=True), expression=_literal(bound, column))
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _literal(bound: Cursor, column: SourceColumn) -> exp.Expression:
+    if isinstance(bound, int):
+        return exp.Literal.number(bound)
+    if isinstance(bound, datetime):
+        text = bound.isoformat(sep=" ") if column.native == "timestamptz" else bound.replace(tzinfo=None).isoformat(sep=" ")
+        return exp.cast(exp.Literal.string(text), "timestamptz" if column.native == "timestamptz" else "timestamp")
+    return exp.cast(exp.Literal.string(bound.isoformat()), "date")

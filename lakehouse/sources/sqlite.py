@@ -1,0 +1,157 @@
+"""SQLite: columns hold values of any type, so all that is not a number or bytes travels as text and is parsed at the door."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from contextlib import closing
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import quote, unquote
+
+from sqlglot import exp
+
+from lakehouse.errors import SourceError, UsageError
+from lakehouse.model.types import INTEGERS, DataType
+from lakehouse.sources.dialect import Dialect, SourceColumn, SourceTable, pick
+
+if TYPE_CHECKING:
+    from lakehouse.model.run import Cursor
+
+_DECIMAL = re.compile(r"^(?:DECIMAL|NUMERIC)\s*\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)$")
+
+
+def lake_type(native: str) -> DataType:
+    """The lake's type for a declared type, by SQLite's own affinity rules (its manual, "Datatypes In SQLite", 3.1).
+
+    >>> str(lake_type("DECIMAL(12,2)"))
+    'decimal(12,2)'
+    """
+    word = native.strip().upper()
+    if match := _DECIMAL.match(word):
+        return DataType("decimal", int(match[1]), int(match[2] or 0))
+    if "BOOL" in word:
+        return DataType("boolean")
+    if "DATETIME" in word or "TIMESTAMP" in word:
+        return DataType("timestamp")
+    if word == "DATE":
+        return DataType("date")
+    if "INT" in word:
+        return DataType("bigint")
+    if "BLOB" in word:
+        return DataType("binary")
+    if any(part in word for part in ("REAL", "FLOA", "DOUB")):
+        return DataType("double")
+    return DataType("string")
+
+
+class Sqlite(Dialect):
+    """One SQLite file, opened read-only."""
+
+    sql: ClassVar[str] = "sqlite"
+    has_head: ClassVar[bool] = True
+
+    def __init__(self, url: str, project: Path) -> None:
+        """Open the file that `sqlite://<path>` names.
+
+        Raises:
+            SourceError: There is no such file, or it is no SQLite database.
+        """
+        path = Path(unquote(url.partition("://")[2].partition("?")[0]))
+        if not str(path) or path == Path():
+            raise UsageError(
+                "the SQLite URL names no file", expected="sqlite:///path/to/file.db", next_step="Set the connection's URL right."
+            )
+        self._path = (project / path).resolve()
+        if not self._path.is_file():
+            raise SourceError("there is no such SQLite file", where=str(self._path), next_step="Correct the path in the connection's URL.")
+        self._connection = sqlite3.connect(f"file:{quote(str(self._path))}?mode=ro", uri=True, check_same_thread=False)
+        try:
+            self._tables = [
+                row[0] for row in self._rows("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'")
+            ]
+        except sqlite3.DatabaseError as exc:
+            raise SourceError(
+                f"the file cannot be read as SQLite: {exc}", where=str(self._path), next_step="Correct the path in the connection's URL."
+            ) from exc
+
+    def _rows(self, statement: str) -> list[tuple[object, ...]]:
+        with closing(self._connection.execute(statement)) as cursor:
+            return cursor.fetchall()
+
+    def driver_url(self) -> str:
+        return "sqlite://" + quote(str(self._path))
+
+    def describe(self, name: str) -> SourceTable:
+        found = pick(name.rpartition(".")[2], [(str(table),) for table in self._tables])
+        if not found:
+            raise SourceError(
+                f"table {name} does not exist",
+                where=self._path.name,
+                given=", ".join(map(str, self._tables))[:300],
+                next_step="Correct `from` in the table's file.",
+            )
+        quoted = found[0][0].replace('"', '""')
+        rows = self._rows(f'PRAGMA table_info("{quoted}")')
+        return SourceTable(found[0], tuple(SourceColumn(str(row[1]), str(row[2]), lake_type(str(row[2]))) for row in rows))
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def value(self, query: exp.Expression) -> object:
+        try:
+            rows = self._rows(query.sql(dialect=self.sql))
+        except sqlite3.Error as exc:
+            raise SourceError(
+                f"the query failed: {exc}", where=self._path.name, next_step="See that the file is whole and not locked."
+            ) from exc
+        return rows[0][0] if rows else None
+
+    def output(self, column: SourceColumn, kind: DataType) -> exp.Expression:
+        native = exp.column(column.name, quoted=True)
+        if kind.name in (*INTEGERS, "boolean") and column.type.name in (*INTEGERS, "boolean"):
+            return native
+        if kind.name in ("float", "double", "binary"):
+            return native
+        return exp.cast(native, "text", dialect=self.sql)
+
+    def head(self, kind: DataType) -> exp.Expression:
+        if kind.name in (*INTEGERS, "boolean"):
+            return exp.Literal.number(0)
+        if kind.name in ("float", "double"):
+            return exp.Literal.number("0.0")
+        return exp.HexString(this="") if kind.name == "binary" else exp.Literal.string("")
+
+    def no_cursor(self, column: SourceColumn, kind: DataType) -> exp.Expression:
+        native = exp.column(column.name, quoted=True)
+        missing: exp.Expression = native.is_(exp.null())
+        if kind.name in INTEGERS:
+            return exp.or_(missing, exp.GTE(this=native.copy(), expression=exp.Literal.string("")))
+        return exp.or_(
+            missing,
+            exp.LT(this=native.copy(), expression=exp.Literal.string("0")),
+            exp.GT(this=native.copy(), expression=exp.Literal.string(":")),
+        )
+
+    def at_least(self, column: SourceColumn, bound: Cursor) -> exp.Expression:
+        return exp.GTE(this=exp.column(column.name, quoted=True), expression=_bound(bound, 0))
+
+    def below(self, column: SourceColumn, bound: Cursor) -> exp.Expression:
+        return exp.LT(this=exp.column(column.name, quoted=True), expression=_bound(bound, 1))
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _bound(bound: Cursor, days: int) -> exp.Expression:
+    """A bound that every spelling of an instant compares rightly with: its day, or the day after; the door cuts exactly."""
+    if isinstance(bound, int):
+        return exp.Literal.number(bound)
+    day = bound.date() if isinstance(bound, datetime) else bound
+    whole = (
+        day
+        if isinstance(bound, date) and not isinstance(bound, datetime)
+        else min(day, date.max - timedelta(days=days)) + timedelta(days=days)
+    )
+    return exp.Literal.string(whole.isoformat())

@@ -1,0 +1,110 @@
+"""Extract: freeze a window, then stream the source's rows in it."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pyarrow.compute as pc
+
+from lakehouse.errors import ContractError, QualityError
+from lakehouse.layout import WATERMARK
+from lakehouse.model.extraction import Extraction
+from lakehouse.model.run import Cursor, Window, cursor_from_number
+from lakehouse.model.types import INTEGERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pyarrow as pa
+
+    from lakehouse.lake import Lake
+    from lakehouse.model.table import Table
+    from lakehouse.sources.database import Database, Described
+
+
+def extract(lake: Lake, table: Table, *, full_refresh: bool = False) -> Extraction:
+    """The rows of the table's next window, as a stream that has not begun.
+
+    Raises:
+        UsageError: The connection is not set up.
+        SourceError: The source refuses or does not answer.
+        ContractError: A column is missing, or the cursor's type cannot be one.
+        QualityError: A row's cursor is NULL or infinite, so that no window would ever bring it.
+    """
+    database = lake.database(table.source)
+    what = database.describe(table)
+    extracted_at = lake.now()
+    window = _window(lake, database, what, full_refresh=full_refresh) if table.cursor else Window()
+    extraction = Extraction(table, what.types, window, extracted_at, iter(()), whole=full_refresh)
+    extraction.stream = _observed(database.read(what, window), extraction)
+    return extraction
+
+
+def _window(lake: Lake, database: Database, what: Described, *, full_refresh: bool) -> Window:
+    table, name = what.table, what.table.cursor or ""
+    kind = what.types[name].name
+    where = f"{table.source}.{table.name}"
+    if kind not in (*INTEGERS, "date", "timestamp"):
+        raise ContractError(
+            f"cursor {name} is a {kind}",
+            where=where,
+            expected=", ".join((*INTEGERS, "date", "timestamp")),
+            next_step="Declare its type, or choose another cursor.",
+        )
+    if database.rows_without_cursor(what):
+        raise QualityError(
+            f"cursor {name} is NULL, infinite or no {kind} in at least one row, so that no window would ever bring it",
+            where=where,
+            next_step=f"Give these rows a value in the source (select * from {table.object} where {name} is null), or read the table with `mode: full`.",
+        )
+    to: Cursor
+    if kind in INTEGERS:
+        greatest = database.greatest(what)
+        to = 0 if greatest is None else greatest + 1
+    else:
+        now = lake.settings.clock or database.now()
+        to = now if kind == "timestamp" else now.date() + timedelta(days=1)
+    return Window(None if full_refresh else watermark_less_lookback(lake, table, kind), to)
+
+
+def watermark_less_lookback(lake: Lake, table: Table, kind: str) -> Cursor | None:
+    """Where the next window starts: the watermark less the look-back, never below `start_at`; None is the beginning."""
+    start = _start(table, kind)
+    bronze = lake.table("bronze", table.name)
+    number = None if bronze is None else bronze.number(WATERMARK)
+    if number is None:
+        return start
+    mark = cursor_from_number(number, kind)
+    try:
+        low: Cursor = mark - table.lookback  # type: ignore[operator, assignment]  # the metadata's check: both are of one kind
+    except (OverflowError, TypeError):
+        return start
+    return low if start is None else max(low, start)  # type: ignore[type-var]
+
+
+def _start(table: Table, kind: str) -> Cursor | None:
+    given = table.start_at
+    if isinstance(given, datetime):
+        given = given.replace(tzinfo=UTC) if given.tzinfo is None else given.astimezone(UTC)
+        return given.date() if kind == "date" else given
+    return given
+
+
+def _observed(batches: Iterator[pa.RecordBatch], extraction: Extraction) -> Iterator[pa.RecordBatch]:
+    cursor = extraction.table.cursor
+    try:
+        for batch in batches:
+            extraction.rows += batch.num_rows
+            if cursor:
+                greatest = pc.max(batch.column(cursor)).as_py()
+                if extraction.greatest is None or greatest > extraction.greatest:
+                    extraction.greatest = _utc(greatest)
+            yield batch
+    except BaseException as exc:
+        extraction.error = exc
+        raise
+
+
+def _utc(value: Cursor) -> Cursor:
+    return value.astimezone(UTC) if isinstance(value, datetime) else value if isinstance(value, date | int) else int(value)

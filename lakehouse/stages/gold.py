@@ -1,0 +1,198 @@
+"""Gold: build a model from its SELECT, compare it with what stands, and write only what differs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pyarrow as pa
+
+from lakehouse.errors import ModelError, QualityError
+from lakehouse.layout import DEFINITION, FAILED_CHECKS, UNKNOWN_MEMBER, consumed
+from lakehouse.model.run import Commit, Step
+from lakehouse.transform.checks import failing_counts, require_no_stop
+from lakehouse.transform.names import quote
+from lakehouse.transform.star import calendar, dimension, fact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lakehouse.engines.duck import Duck
+    from lakehouse.lake import Lake
+    from lakehouse.model.star import Model
+    from lakehouse.storage.delta import Table
+
+REPLACE_ABOVE = 0.5
+"""The share of changed rows above which a table is written anew instead of file by file."""
+
+
+def build(lake: Lake, model: Model) -> Step:
+    """Bring one gold table to what its inputs say; untouched where none of them moved.
+
+    Raises:
+        ModelError: The SELECT cannot be run, or two members have one key.
+        QualityError: The grain is not unique, or a rule says `fail`.
+    """
+    step = Step("gold", model.name, "unchanged")
+    gold = lake.table("gold", model.name)
+    inputs = {pair: lake.table(*pair) for pair in sorted(lake.catalog.inputs(model.name))}
+    if missing := [".".join(pair) for pair, table in inputs.items() if table is None]:
+        raise ModelError(
+            f"{', '.join(missing)} has no rows yet", where=f"gold.{model.name}", next_step="Run it first, or load rows into its source."
+        )
+    numbers = {consumed(*pair): table.batch for pair, table in inputs.items() if table is not None}
+    numbers[DEFINITION] = lake.catalog.definition(model.name)
+    step.version = None if gold is None else gold.version
+    if gold is not None and all(gold.number(app_id) == number for app_id, number in numbers.items()):
+        return step
+    with lake.engine() as engine:
+        for (layer, name), table in inputs.items():
+            if table is not None:
+                engine.table(f"{layer}.{quote(name)}", table.schema, [file.uri for file in table.files()])
+        _stage(lake, engine, model)
+        step.rows_in = _count(engine, "_staged")
+        _require_sound(engine, model)
+        step.failed_checks = _check(engine, model)
+        numbers[FAILED_CHECKS] = len(step.failed_checks)
+        commit = Commit(lake.run_id, "gold", numbers, {"rows": step.rows_in, "failed_checks": step.failed_checks})
+        step.rows_out, gold = _write(lake, engine, model, gold, commit)
+    step.status, step.version = "success", gold.version
+    return step
+
+
+def _stage(lake: Lake, engine: Duck, model: Model) -> None:
+    """Leave the model's rows in `_staged`."""
+    where = f"sql/gold/{model.name}.sql"
+    if model.calendar:
+        engine.model("_staged", calendar(model.calendar, model.surrogate_key or ""), f"metadata/models/{model.name}.yml")
+        return
+    engine.model("_source", lake.catalog.selects[model.name].text, where)
+    schema = _shape(engine, "_source")
+    wanted = {*model.keys, *((model.as_of,) if model.as_of else ())}
+    for reference in model.references.values():
+        wanted |= set() if reference.through else set(reference.match.values())
+    if missing := sorted(wanted - set(schema.names)):
+        raise ModelError(
+            f"the SELECT has no column {', '.join(missing)}",
+            where=where,
+            given=", ".join(schema.names),
+            next_step="Select it, or correct the model's file.",
+        )
+    if model.kind == "dimension":
+        query = dimension(model, schema, _members(lake, model))
+    elif model.kind == "fact":
+        query = fact(model, lake.catalog.models, schema.names)
+    else:
+        query = "select * from _source"
+    engine.model("_staged", query, where)
+
+
+def _members(lake: Lake, model: Model) -> list[str]:
+    """Queries for the natural keys that facts name, so that a member which came later than its facts is there already."""
+    queries = []
+    for fact_name, key in lake.catalog.referencing(model.name):
+        pointing = lake.catalog.models[fact_name]
+        reference = pointing.references[key]
+        columns = ", ".join(f"{quote(theirs)} as {quote(own)}" for own, theirs in reference.match.items())
+        if reference.through:
+            via = f"gold.{quote(pointing.references[reference.through].dimension)}"
+        else:
+            via = f"({lake.catalog.selects[fact_name].text})"
+        queries.append(f"select distinct {columns} from {via}")  # noqa: S608  checked SELECTs and quoted names
+    return queries
+
+
+def _shape(engine: Duck, table: str) -> pa.Schema:
+    return engine.rows(f"select * from {table} limit 0").schema  # noqa: S608
+
+
+def _count(engine: Duck, query: str) -> int:
+    return int(engine.rows(f"select count(*) as n from {query}").column("n")[0].as_py())  # noqa: S608
+
+
+def _require_sound(engine: Duck, model: Model) -> None:
+    keys = ", ".join(quote(name) for name in model.keys)
+    own = quote(model.surrogate_key or "")
+    if model.kind != "dimension":
+        twins = engine.rows(f"select {keys}, count(*) as n from _staged group by {keys} having count(*) > 1 limit 3").to_pylist()  # noqa: S608
+        if twins:
+            raise QualityError(
+                f"the grain {keys} is not unique",
+                where=f"gold.{model.name}",
+                given="; ".join(", ".join(f"{name}={value}" for name, value in twin.items()) for twin in twins),
+                next_step=f"Correct sql/gold/{model.name}.sql or `keys`; the table stays as it was.",
+            )
+        return
+    twins = engine.rows(f"select {own} from _staged group by {own} having count(*) > 1 limit 3").to_pylist()  # noqa: S608
+    if twins:
+        raise ModelError(
+            f"surrogate key {own} is not unique ({', '.join(str(twin) for twin in twins)}): the SELECT gives a version twice, or two keys collide",
+            where=f"gold.{model.name}",
+            next_step=f"Correct sql/gold/{model.name}.sql or `keys`; the table stays as it was.",
+        )
+
+
+def _check(engine: Duck, model: Model) -> dict[str, int]:
+    if not model.expect:
+        return {}
+    known = (
+        "_staged" if model.kind != "dimension" else f"(select * from _staged where {quote(model.surrogate_key or '')} <> {UNKNOWN_MEMBER})"
+    )  # noqa: S608
+    return require_no_stop(engine.rows(failing_counts(known, model.expect)).to_pylist()[0], model.expect, f"gold.{model.name}")
+
+
+def _write(lake: Lake, engine: Duck, model: Model, gold: Table | None, commit: Commit) -> tuple[int, Table]:
+    """Write what differs in one commit; (rows that came, the handle)."""
+    schema = _delta_schema(_shape(engine, "_staged"), model)
+    if gold is None:
+        gold = lake.make_table("gold", model.name, schema)
+    columns = ", ".join(quote(field.name) for field in schema)
+    identity = [model.surrogate_key] if model.surrogate_key else list(model.keys)
+    order = ", ".join(quote(name) for name in identity)
+    if not gold.files() or not schema.equals(gold.schema, check_metadata=True):
+        return gold.replace(_cast(engine.reader(f"select {columns} from _staged order by {order}"), schema), commit, schema), gold  # noqa: S608
+    engine.table("gold._standing", gold.schema, [file.uri for file in gold.files()])
+    engine.execute(f"create temp table _came as select {columns} from _staged except select {columns} from gold._standing")  # noqa: S608
+    engine.execute(f"create temp table _gone as select {columns} from gold._standing except select {columns} from _staged")  # noqa: S608
+    came, gone = _count(engine, "_came"), _count(engine, "_gone")
+    if not came and not gone:
+        gold.mark(commit)
+    elif max(came, gone) > REPLACE_ABOVE * gold.rows():
+        gold.replace(_cast(engine.reader(f"select {columns} from _staged order by {order}"), schema), commit)  # noqa: S608
+    else:
+        lost, found = (pl.DataFrame(pl.from_arrow(engine.rows(f"select * from {table}"))) for table in ("_gone", "_came"))  # noqa: S608
+        gold.apply(lost, found, [name for name in identity if name], commit)
+    return came, gold
+
+
+def _delta_schema(shape: pa.Schema, model: Model) -> pa.Schema:
+    """The staged columns with types that every Delta reader knows, and with their descriptions."""
+    fields = []
+    for field in shape:
+        kind = field.type
+        if pa.types.is_timestamp(kind):
+            if kind.tz is None:
+                raise ModelError(
+                    f"column {field.name} is a timestamp without a zone, which many readers refuse",
+                    where=f"sql/gold/{model.name}.sql",
+                    next_step="Make it an instant: `... at time zone 'UTC'`.",
+                )
+            kind = pa.timestamp("us", "UTC")
+        elif pa.types.is_decimal(kind) and kind.scale == 0 and kind.precision > 38 - 1:
+            kind = pa.decimal128(38, 0)
+        elif pa.types.is_large_string(kind):
+            kind = pa.string()
+        elif pa.types.is_null(kind):
+            raise ModelError(
+                f"column {field.name} has no type", where=f"sql/gold/{model.name}.sql", next_step="Cast it: `cast(null as ...)`."
+            )
+        description = model.columns.get(field.name) or (model.measures[field.name].description if field.name in model.measures else None)
+        fields.append(pa.field(field.name, kind, metadata={"comment": description} if description else None))
+    return pa.schema(fields)
+
+
+def _cast(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        yield pa.RecordBatch.from_arrays(
+            [column.cast(field.type) for column, field in zip(batch.columns, schema, strict=True)], schema=schema
+        )

@@ -1,0 +1,213 @@
+"""Silver: fold the bronze batches that are new into one row a key, or into each key's history."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pyarrow as pa
+
+from lakehouse.errors import QualityError
+from lakehouse.layout import BATCH, DEFINITION, EXTRACTED_AT, FAILED_CHECKS, IS_CURRENT, RUN_ID, SEQUENCE, VALID_FROM, VALID_TO, consumed
+from lakehouse.model.run import Commit, Step
+from lakehouse.storage.delta import to_batches
+from lakehouse.transform.checks import failing_counts, require_no_stop
+from lakehouse.transform.fold import SEQ, difference, fold_current, fold_history, row_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lakehouse.lake import Lake
+    from lakehouse.model.table import Table as Metadata
+    from lakehouse.storage.delta import Table
+
+_TECHNICAL = (BATCH, RUN_ID, EXTRACTED_AT)
+_BYTES_A_VALUE = 24
+_FOLD_COPIES = 6
+
+
+def fold(lake: Lake, metadata: Metadata, *, rebuild: bool = False) -> Step:
+    """Bring one silver table to what all of bronze says, from the batches it has not consumed.
+
+    Columns: the table's own, for SCD2 `valid_from`, `valid_to`, `is_current`, and `_batch`, the bronze batch a row came with.
+    Unique: the keys (SCD1), or the keys and `valid_from` (SCD2).
+
+    Raises:
+        QualityError: A key or a sequence is NULL, or a rule says `fail`.
+    """
+    name = metadata.name
+    step = Step("silver", name, "unchanged")
+    bronze, silver = lake.table("bronze", name), lake.table("silver", name)
+    if bronze is None:
+        return step
+    folding = _Folding(lake, metadata, bronze)
+    numbers = {consumed("bronze", name): bronze.batch, DEFINITION: lake.catalog.definition(name)}
+    schema = folding.schema()
+    done = 0 if silver is None else silver.number(consumed("bronze", name)) or 0
+    whole = rebuild or silver is None or silver.number(DEFINITION) != numbers[DEFINITION] or not schema.equals(silver.schema)
+    step.version = None if silver is None else silver.version
+    if not whole and done == bronze.batch:
+        return step
+    new = folding.versions(above=0 if whole else done)
+    step.rows_in, greatest = folding.require_sound(new)
+    step.failed_checks = folding.check(new)
+    numbers[FAILED_CHECKS] = len(step.failed_checks)
+    numbers |= {} if greatest is None else {SEQUENCE: greatest}
+    commit = Commit(lake.run_id, "silver", numbers, {"rows_in": step.rows_in, "failed_checks": step.failed_checks})
+    if silver is None:
+        silver = lake.make_table("silver", name, schema)
+    if whole:
+        step.rows_out = folding.rebuild(silver, schema, commit, step.rows_in)
+    elif not metadata.keys:
+        step.rows_out = silver.append(to_batches(folding.rows(new.collect()), schema), lambda: commit)
+    else:
+        gone, came = folding.change(silver, new)
+        if gone.is_empty() and came.is_empty():
+            silver.mark(commit)
+        else:
+            silver.apply(gone, came, folding.identity, commit)
+        step.rows_out = came.height
+    step.status, step.version = "success", silver.version
+    return step
+
+
+class _Folding:
+    """How one table is folded: its columns' roles over the bronze handle of this run."""
+
+    def __init__(self, lake: Lake, metadata: Metadata, bronze: Table) -> None:
+        self._lake, self._metadata, self._bronze = lake, metadata, bronze
+        self._columns = [
+            name for name in bronze.schema.names if name not in _TECHNICAL and (not metadata.columns or name in metadata.columns)
+        ]
+        self._keys = list(metadata.keys)
+        self._sequence = metadata.sequence or EXTRACTED_AT
+        self._tracked = [name for name in self._columns if name not in (*self._keys, self._sequence)]
+        self.history = metadata.history == "scd2"
+        self.identity = [*self._keys, VALID_FROM] if self.history else self._keys
+
+    def schema(self) -> pa.Schema:
+        """The silver table's Arrow schema."""
+        there = self._bronze.schema
+        kind = there.field(self._sequence).type
+        spans = [pa.field(VALID_FROM, kind), pa.field(VALID_TO, kind), pa.field(IS_CURRENT, pa.bool_())] if self.history else []
+        return pa.schema([*(there.field(name) for name in self._columns), *spans, pa.field(BATCH, pa.int64())])
+
+    def versions(self, above: int = 0) -> pl.LazyFrame:
+        """The bronze rows of later batches, as the fold takes them."""
+        files = [file for file in self._bronze.files() if file.greatest.get(BATCH, above + 1) > above]
+        return self._as_versions(self._bronze.scan(files).filter(pl.col(BATCH) > above), pl.col(self._sequence))
+
+    def _as_versions(self, rows: pl.LazyFrame, sequence: pl.Expr) -> pl.LazyFrame:
+        schema = rows.collect_schema()
+        return rows.select(*self._columns, BATCH, sequence.alias(SEQ)).with_columns(row_hash(schema, self._columns))
+
+    def require_sound(self, new: pl.LazyFrame) -> tuple[int, int | None]:
+        """How many rows there are, and the greatest sequence as a number where it has one.
+
+        Raises:
+            QualityError: A key or the sequence is NULL.
+        """
+        required = [*self._keys, SEQ]
+        kind = new.collect_schema()[SEQ]
+        ordinal = (
+            pl.col(SEQ).dt.epoch("us")
+            if isinstance(kind, pl.Datetime)
+            else pl.col(SEQ).cast(pl.Int64)
+            if kind == pl.Date or kind.is_integer()
+            else None
+        )
+        greatest = pl.lit(None, dtype=pl.Int64) if ordinal is None else ordinal.max()
+        facts = new.select(
+            pl.len().alias("_rows"), greatest.alias("_greatest"), *(pl.col(name).null_count().alias(name) for name in required)
+        ).collect(engine="streaming")
+        nulls = {self._sequence if name == SEQ else name: facts[name][0] for name in required if facts[name][0]}
+        if nulls:
+            raise QualityError(
+                f"{', '.join(f'{count} rows have no {name}' for name, count in nulls.items())}: a row without key or sequence has no place",
+                where=f"silver.{self._metadata.name}",
+                next_step="Correct these rows in the source and run again, or declare other `keys` or `sequence_by`; bronze keeps what came.",
+            )
+        return int(facts["_rows"][0]), facts["_greatest"][0]
+
+    def check(self, new: pl.LazyFrame) -> dict[str, int]:
+        """How many new rows break each rule that any breaks.
+
+        Raises:
+            QualityError: One of them says `fail`.
+        """
+        if not self._metadata.expect:
+            return {}
+        schema = pa.schema([self._bronze.schema.field(name) for name in self._columns])
+        with self._lake.engine() as engine:
+            engine.stream("checked", schema, (batch for part in new.collect_batches() for batch in to_batches(part, schema)))
+            counts = engine.rows(failing_counts("checked", self._metadata.expect)).to_pylist()[0]
+        return require_no_stop(counts, self._metadata.expect, f"silver.{self._metadata.name}")
+
+    def rows(self, versions: pl.DataFrame) -> pl.DataFrame:
+        """Versions without the fold's own columns."""
+        return versions.drop(SEQ, "_hash", strict=False)
+
+    def _folded(self, versions: pl.LazyFrame) -> pl.DataFrame:
+        if not self._keys:
+            return self.rows(versions.collect())
+        folded = fold_history(versions, self._keys, self._tracked) if self.history else fold_current(versions, self._keys)
+        return self.rows(folded.collect())
+
+    def rebuild(self, silver: Table, schema: pa.Schema, commit: Commit, rows: int) -> int:
+        """Fold all of bronze, in as many parts of the keys as the memory limit asks for; how many rows changed."""
+        parts = 1 + rows * len(self._columns) * _BYTES_A_VALUE * _FOLD_COPIES // int(self._lake.settings.memory_limit) if self._keys else 1
+        if not silver.files() or not self._keys or not schema.equals(silver.schema):
+            return self._first_build(silver, schema, commit, parts)
+        gone, came = [], []
+        for part in range(parts):
+            old = self._part(silver.scan(), part, parts).collect()
+            lost, found = difference(old, self._folded(self._part(self.versions(), part, parts)).select(old.columns), self.identity)
+            gone.append(lost)
+            came.append(found)
+        lost, found = pl.concat(gone), pl.concat(came)
+        if lost.is_empty() and found.is_empty():
+            silver.mark(commit)
+        else:
+            silver.apply(lost, found, self.identity, commit)
+        return found.height
+
+    def _first_build(self, silver: Table, schema: pa.Schema, commit: Commit, parts: int) -> int:
+        def batches() -> Iterator[pa.RecordBatch]:
+            for part in range(parts):
+                yield from to_batches(self._folded(self._part(self.versions(), part, parts)), schema)
+
+        return silver.replace(batches(), commit, schema)
+
+    def _part(self, frame: pl.LazyFrame, part: int, parts: int) -> pl.LazyFrame:
+        return frame if parts == 1 else frame.filter(pl.struct(self._keys).hash(seed=0) % parts == part)
+
+    def change(self, silver: Table, new: pl.LazyFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """What the new versions change: (identities to take out, rows to put in).
+
+        Versions above all that was consumed extend the open row of their key; a key with any other is folded again from all its bronze rows.
+        """
+        came = new.collect()
+        late = self._late_keys(silver, came)
+        again = self.versions().join(late.lazy(), on=self._keys, how="semi")
+        ahead = came.join(late, on=self._keys, how="anti")
+        standing = silver.scan().join(ahead.select(self._keys).unique().lazy(), on=self._keys, how="semi")
+        if self.history:
+            standing = standing.filter(pl.col(IS_CURRENT))
+        standing = standing.collect().lazy()
+        sequence = (
+            pl.col(VALID_FROM if self.history else self._sequence) if self.history or self._sequence in self._columns else pl.lit(None)
+        )
+        known = self._as_versions(standing, sequence).select(came.columns)
+        rows = self._folded(pl.concat([known, ahead.lazy(), again], how="vertical"))
+        old = pl.concat([standing, silver.scan().join(late.lazy(), on=self._keys, how="semi")], how="vertical").collect()
+        return difference(old, rows.select(old.columns), self.identity)
+
+    def _late_keys(self, silver: Table, came: pl.DataFrame) -> pl.DataFrame:
+        keys = came.select(self._keys).unique()
+        if not self.history and self._sequence in self._columns:
+            return keys.clear()
+        greatest = silver.number(SEQUENCE)
+        if greatest is None:
+            return keys
+        ordinal = pl.col(SEQ).dt.epoch("us") if isinstance(came.schema[SEQ], pl.Datetime) else pl.col(SEQ).cast(pl.Int64)
+        return came.filter(ordinal <= greatest).select(self._keys).unique()

@@ -1,0 +1,1 @@
+"""The lake's edge: every byte that is written, and every table handle, passes here."""

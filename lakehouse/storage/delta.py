@@ -1,0 +1,315 @@
+"""Delta tables: opened once, read by files, and changed by one verb that commits rows and state together."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+import polars as pl
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Field, Transaction, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.transaction import AddAction, RemoveAction
+from obstore.store import from_url
+
+from lakehouse.errors import ConflictError, StorageError
+from lakehouse.layout import FENCE
+from lakehouse.storage.parquet import WrittenFile, write_files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from lakehouse.model.run import Commit
+    from lakehouse.storage.effects import Effects
+
+CONFIGURATION: Mapping[str, str | None] = {"delta.enableExpiredLogCleanup": "false"}
+
+
+@dataclass(frozen=True, slots=True)
+class LiveFile:
+    """A data file of a table's version, with the bounds that its statistics give.
+
+    Attributes:
+        path: As the log names it.
+        uri: Where it is.
+        rows: How many.
+        size: Bytes.
+        least: The least value of each column that has one.
+        greatest: The greatest value of each column that has one.
+    """
+
+    path: str
+    uri: str
+    rows: int
+    size: int
+    least: Mapping[str, Any]
+    greatest: Mapping[str, Any]
+
+
+class Table:
+    """A handle on one Delta table: what it read is what it commits upon.
+
+    Attributes:
+        uri: Where it is.
+        place: The same as readers of files take it: a plain path for a local table.
+        name: `layer.table`, for messages.
+    """
+
+    def __init__(self, uri: str, name: str, delta: DeltaTable, effects: Effects, options: Mapping[str, str]) -> None:
+        """Keep an opened table; use `open_table` or `create_table`."""
+        self.uri, self.name, self._delta, self._effects, self._options = uri, name, delta, effects, dict(options)
+        self.place = unquote(urlsplit(uri).path) if uri.startswith("file://") else uri
+        self._store = from_url(uri, config=self._options or None)  # type: ignore[call-overload]  # obstore types each store's options
+
+    @property
+    def version(self) -> int:
+        """The Delta version that this handle reads."""
+        return self._delta.version()
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The table's Arrow schema."""
+        return pa.schema(self._delta.schema().to_arrow())
+
+    @property
+    def batch(self) -> int:
+        """The ordinal of the table's last commit: the fence that every commit raises by one."""
+        return self.number(FENCE) or 0
+
+    def number(self, app_id: str) -> int | None:
+        """The number that the last commit with this app transaction gave it."""
+        found = self._delta.transaction_version(app_id)
+        return None if found is None else int(found)
+
+    def files(self) -> list[LiveFile]:
+        """The table's data files at this version."""
+        actions = pa.table(self._delta.get_add_actions(flatten=True)).to_pylist()
+        return [
+            LiveFile(
+                row["path"],
+                f"{self.place}/{row['path']}",
+                row["num_records"],
+                row["size_bytes"],
+                {key[4:]: value for key, value in row.items() if key.startswith("min.") and value is not None},
+                {key[4:]: value for key, value in row.items() if key.startswith("max.") and value is not None},
+            )
+            for row in actions
+        ]
+
+    def committed_at(self) -> datetime:
+        """When the table's newest commit was made, in UTC."""
+        return datetime.fromtimestamp(self._delta.history(1)[0]["timestamp"] / 1000, UTC)
+
+    def rows(self) -> int:
+        """How many rows the table has, from its log."""
+        return sum(file.rows for file in self.files())
+
+    def scan(self, files: Iterable[LiveFile] | None = None, *, paths_as: str | None = None) -> pl.LazyFrame:
+        """The table's rows (of some of its files) with the table's own columns and types; lazy.
+
+        Columns that a file was written without are NULL. `paths_as` adds a column that names each row's file.
+        """
+        chosen = [file.uri for file in (self.files() if files is None else files)]
+        schema = pl.Schema(pl.from_arrow(self.schema.empty_table()).schema)  # type: ignore[union-attr]  # a table gives a frame
+        if not chosen:
+            return pl.LazyFrame(schema=schema if paths_as is None else {**schema, paths_as: pl.String()})
+        return pl.scan_parquet(
+            chosen,
+            schema=schema,
+            missing_columns="insert",
+            include_file_paths=paths_as,
+            storage_options=self._options or None,
+            glob=False,
+        )
+
+    def history(self, limit: int | None = None) -> list[dict[str, Any]]:
+        """The table's commits, newest first, each with its metadata."""
+        return self._delta.history(limit)
+
+    def append(self, batches: Iterable[pa.RecordBatch], commit: Callable[[], Commit]) -> int:
+        """Add rows in one commit, which is asked for when all are written; how many they were. No rows: no commit.
+
+        Raises:
+            ConflictError: Another writer committed since this handle read the table.
+        """
+        written = self._write(batches)
+        if written:
+            self._commit(commit(), written, [], "append")
+        return sum(file.rows for file in written)
+
+    def replace(self, batches: Iterable[pa.RecordBatch], commit: Commit, schema: pa.Schema | None = None) -> int:
+        """Put these rows, with a new schema where one is given, in the place of all there are, in one commit; how many they are."""
+        if schema is None or schema.equals(self.schema):
+            old = self.files()
+            written = self._write(batches)
+            self._commit(commit, written, old, "replace")
+            return sum(file.rows for file in written)
+        batch = self.batch + 1
+        reader = pa.RecordBatchReader.from_batches(schema, iter(batches))
+        properties = _properties(commit, batch, {**commit.facts, "change": "replace with a new schema"})
+        act = partial(write_deltalake, self._delta, reader, mode="overwrite", schema_mode="overwrite", commit_properties=properties)
+        self._settle(partial(self._effects.do, f"commit {self.name}", act), commit, batch)
+        return self.rows()
+
+    def add_columns(self, fields: Iterable[pa.Field], commit: Commit) -> None:
+        """Widen the table by nullable columns; the rows that are there have NULL in them."""
+        batch = self.batch + 1
+        new = [Field.from_arrow(field) for field in fields]
+        properties = _properties(commit, batch, {**commit.facts, "change": f"add columns {', '.join(field.name for field in new)}"})
+        act = partial(self._delta.alter.add_columns, new, commit_properties=properties)
+        self._settle(partial(self._effects.do, f"commit {self.name}", act), commit, batch)
+
+    def mark(self, commit: Commit) -> None:
+        """Commit numbers without rows."""
+        self._commit(commit, [], [], "mark")
+
+    def apply(self, gone: pl.DataFrame, came: pl.DataFrame, match: Sequence[str], commit: Commit) -> int:
+        """Take out the rows whose `match` columns stand in `gone` and add `came`, in one commit; how many files it rewrote.
+
+        Only files that hold such rows are rewritten (copy on write); NULL matches NULL. Memory is the change, not the table.
+        """
+        match = list(match)
+        lost = gone.select(match).unique()
+        touched = self._holding(lost)
+        kept = self.scan(touched).join(lost.lazy(), on=match, how="anti", nulls_equal=True) if touched else None
+        schema = self.schema
+        frames: list[Iterable[pl.DataFrame]] = (
+            [[came]] if kept is None else [kept.collect_batches(chunk_size=131_072, maintain_order=True), [came]]
+        )
+        written = self._write(batch for frame in frames for part in frame for batch in to_batches(part, schema))
+        self._commit(commit, written, touched, "apply")
+        return len(touched)
+
+    def _holding(self, lost: pl.DataFrame) -> list[LiveFile]:
+        if lost.is_empty():
+            return []
+        candidates = self.files()
+        for column in lost.columns:
+            low, high = lost[column].min(), lost[column].max()
+            if lost[column].null_count() or low is None:
+                continue
+            candidates = [
+                file
+                for file in candidates
+                if column not in file.least or (file.least[column] <= high and file.greatest[column] >= low)  # type: ignore[operator]  # one column, one type
+            ]
+        if not candidates:
+            return []
+        found = (
+            self.scan(candidates, paths_as="_path")
+            .join(lost.lazy(), on=lost.columns, how="semi", nulls_equal=True)
+            .select("_path")
+            .unique()
+            .collect()
+        )
+        names = {str(path).rsplit("/", 1)[-1] for path in found["_path"]}
+        return [file for file in candidates if file.path.rsplit("/", 1)[-1] in names]
+
+    def _write(self, batches: Iterable[pa.RecordBatch]) -> list[WrittenFile]:
+        return write_files(self._store, self.schema, batches, self._effects, self.name)
+
+    def _commit(self, commit: Commit, written: Sequence[WrittenFile], removed: Sequence[LiveFile], operation: str) -> None:
+        stamp = int(time.time() * 1000)
+        actions: list[AddAction | RemoveAction] = [AddAction(f.path, f.size, {}, stamp, True, f.statistics) for f in written]  # noqa: FBT003
+        actions += [RemoveAction(f.path, True, stamp, f.size, {}) for f in removed]  # noqa: FBT003  delta-rs takes them by place
+        batch = self.batch + 1
+        facts = {
+            **commit.facts,
+            "files": [{"path": f.path, "rows": f.rows, "size": f.size, "sha256": f.checksum} for f in written],
+            "change": operation,
+        }
+        act = partial(
+            self._delta.create_write_transaction, actions, "append", self.schema, commit_properties=_properties(commit, batch, facts)
+        )
+        self._settle(partial(self._effects.do, f"commit {self.name}", act), commit, batch)
+
+    def _settle(self, act: Callable[[], None], commit: Commit, batch: int) -> None:
+        """Commit, and after any error read the committed number again before anything is decided."""
+        try:
+            act()
+        except DeltaError as exc:
+            again = DeltaTable(self.uri, storage_options=self._options or None)
+            landed = (again.transaction_version(FENCE) or 0) >= batch and any(
+                json.loads(entry.get("lakehouse", "{}")).get("run_id") == commit.run_id
+                and json.loads(entry["lakehouse"]).get("batch") == batch
+                for entry in again.history(20)
+            )
+            if not landed:
+                if isinstance(exc, CommitFailedError):
+                    raise ConflictError(
+                        "another run wrote this table meanwhile, so this one changed nothing", where=self.name, next_step="Run again."
+                    ) from exc
+                raise StorageError(
+                    f"the commit failed: {exc}", where=self.name, next_step="See that the lake can be written, then run again."
+                ) from exc
+        self._delta.update_incremental()
+
+
+def _properties(commit: Commit, batch: int, facts: Mapping[str, Any]) -> CommitProperties:
+    numbers = {FENCE: batch, **commit.numbers}
+    words = {"run_id": commit.run_id, "step": commit.step, "batch": batch, "numbers": numbers, **facts}
+    return CommitProperties(
+        custom_metadata={"lakehouse": json.dumps(words, default=str)},
+        app_transactions=[Transaction(app_id, number) for app_id, number in numbers.items()],
+        max_commit_retries=0,
+    )
+
+
+def to_batches(frame: pl.DataFrame, schema: pa.Schema) -> list[pa.RecordBatch]:
+    """A frame as Arrow batches of exactly `schema`.
+
+    Raises:
+        StorageError: A column is missing or a value does not fit.
+    """
+    try:
+        return frame.select(schema.names).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(schema).to_batches()
+    except (pa.ArrowInvalid, pl.exceptions.ColumnNotFoundError) as exc:
+        raise StorageError(f"rows do not fit the table's columns: {exc}") from exc
+
+
+def open_table(uri: str, name: str, effects: Effects, options: Mapping[str, str]) -> Table | None:
+    """A handle on the table at `uri`, or None where there is none.
+
+    Raises:
+        StorageError: There is one, but it cannot be read.
+    """
+    try:
+        return Table(uri, name, DeltaTable(uri, storage_options=dict(options) or None), effects, options)
+    except TableNotFoundError:
+        return None
+    except (DeltaError, OSError) as exc:
+        raise StorageError(
+            f"the table cannot be opened: {exc}", where=name, next_step="Run `lakehouse status`, and look at its _delta_log folder."
+        ) from exc
+
+
+def create_table(uri: str, name: str, schema: pa.Schema, effects: Effects, options: Mapping[str, str]) -> Table:
+    """A new empty table; where another run made it first, that one."""
+    if uri.startswith("file://"):
+        _make_folder(Path(unquote(urlsplit(uri).path)))
+    make = partial(DeltaTable.create, uri, schema, mode="error", configuration=CONFIGURATION, storage_options=dict(options) or None)
+    try:
+        delta = effects.do(f"create {name}", make)
+    except DeltaError as exc:
+        found = open_table(uri, name, effects, options)
+        if found is None:
+            raise StorageError(
+                f"the table cannot be made: {exc}", where=name, next_step="See that the lake can be written, then run again."
+            ) from exc
+        return found
+    return Table(uri, name, delta, effects, options)
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise StorageError(
+            f"the folder cannot be made: {exc.strerror}", where=str(path), next_step="Grant the right, or set LAKEHOUSE_LAKE."
+        ) from exc

@@ -1,0 +1,152 @@
+"""Writes Parquet files beside a Delta log, with the statistics that the log keeps of each."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import obstore
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from obstore.store import ObjectStore
+
+    from lakehouse.storage.effects import Effects
+
+ROWS_A_FILE = 2_000_000
+ROWS_A_GROUP = 262_144
+MAX_STATISTIC_TEXT = 64
+MAX_EXACT_DIGITS = 15
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenFile:
+    """A Parquet file that no commit names yet.
+
+    Attributes:
+        path: Relative to the table.
+        size: Bytes.
+        rows: How many.
+        statistics: Delta's `stats` as JSON (Delta protocol, "Per-file Statistics").
+        checksum: SHA-256 of the bytes, in hex.
+    """
+
+    path: str
+    size: int
+    rows: int
+    statistics: str
+    checksum: str
+
+
+class _Sink:
+    """A file object over obstore's multipart writer that counts and checks the bytes."""
+
+    def __init__(self, store: ObjectStore, path: str) -> None:
+        self._writer = obstore.open_writer(store, path)
+        self._hash = hashlib.sha256()
+        self.size = 0
+        self.closed = False
+
+    def write(self, data: Any) -> int:  # noqa: ANN401  pyarrow hands over its own buffer objects
+        view = bytes(data)
+        self._hash.update(view)
+        self._writer.write(view)
+        self.size += len(view)
+        return len(view)
+
+    def flush(self) -> None:
+        """Nothing is held back here."""
+
+    def writable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            self._writer.close()
+
+    def checksum(self) -> str:
+        return self._hash.hexdigest()
+
+
+def write_files(
+    store: ObjectStore, schema: pa.Schema, batches: Iterable[pa.RecordBatch], effects: Effects, where: str
+) -> list[WrittenFile]:
+    """The files that hold all rows of `batches`, in order, each of about `ROWS_A_FILE` rows; none for no rows.
+
+    Memory is one row group, whatever the number of rows.
+    """
+    files: list[WrittenFile] = []
+    groups = _row_groups(schema, batches)
+    while (first := next(groups, None)) is not None:
+        files.append(effects.do(f"write {where}", partial(_write_file, store, schema, first, groups)))
+    return files
+
+
+def _row_groups(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    pending: list[pa.RecordBatch] = []
+    for batch in batches:
+        if batch.num_rows:
+            pending.append(batch)
+        if sum(held.num_rows for held in pending) >= ROWS_A_GROUP:
+            yield pa.Table.from_batches(pending, schema)
+            pending = []
+    if pending:
+        yield pa.Table.from_batches(pending, schema)
+
+
+def _write_file(store: ObjectStore, schema: pa.Schema, first: pa.Table, groups: Iterator[pa.Table]) -> WrittenFile:
+    path = f"part-{uuid.uuid4()}.parquet"
+    sink = _Sink(store, path)
+    footers: list[pq.FileMetaData] = []
+    group: pa.Table | None = first
+    rows = 0
+    with pq.ParquetWriter(sink, schema, compression="snappy", metadata_collector=footers) as writer:
+        while group is not None:
+            writer.write_table(group, row_group_size=ROWS_A_GROUP)
+            rows += group.num_rows
+            group = next(groups, None) if rows < ROWS_A_FILE else None
+    sink.close()
+    return WrittenFile(path, sink.size, rows, _statistics(footers[0], schema), sink.checksum())
+
+
+def _statistics(footer: pq.FileMetaData, schema: pa.Schema) -> str:
+    least: dict[str, Any] = {}
+    greatest: dict[str, Any] = {}
+    nulls: dict[str, int] = {}
+    for index, field in enumerate(schema):
+        columns = [footer.row_group(group).column(index) for group in range(footer.num_row_groups)]
+        if any(column.statistics is None or column.statistics.null_count is None for column in columns):
+            continue
+        nulls[field.name] = sum(column.statistics.null_count for column in columns)
+        filled = [column.statistics for column in columns if column.statistics.null_count < column.num_values]
+        if _has_no_bounds(field.type) or not filled or not all(statistics.has_min_max for statistics in filled):
+            continue
+        low, high = min(statistics.min for statistics in filled), max(statistics.max for statistics in filled)
+        if isinstance(low, str) and max(len(low), len(high)) > MAX_STATISTIC_TEXT:
+            continue
+        least[field.name], greatest[field.name] = _plain(low), _plain(high)
+    return json.dumps({"numRecords": footer.num_rows, "minValues": least, "maxValues": greatest, "nullCount": nulls})
+
+
+def _has_no_bounds(kind: pa.DataType) -> bool:
+    """Types whose bounds JSON cannot hold exactly (wide decimals), or that mislead (NaN), or serve nobody."""
+    wide = pa.types.is_decimal(kind) and kind.precision > MAX_EXACT_DIGITS
+    return wide or any(test(kind) for test in (pa.types.is_boolean, pa.types.is_binary, pa.types.is_large_binary, pa.types.is_floating))
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    if isinstance(value, date):
+        return value.isoformat()
+    return float(value) if isinstance(value, Decimal) else value

@@ -1,0 +1,1 @@
+"""Thought: frames and texts in, frames and texts out; nothing here reads or writes."""

@@ -1,0 +1,93 @@
+"""The lake's types as Arrow types, and the one strict cast at the door."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lakehouse.errors import SourceDataError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lakehouse.model.types import DataType
+
+_ARROW = {
+    "boolean": pa.bool_(),
+    "smallint": pa.int16(),
+    "integer": pa.int32(),
+    "bigint": pa.int64(),
+    "float": pa.float32(),
+    "double": pa.float64(),
+    "string": pa.string(),
+    "binary": pa.binary(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us", "UTC"),
+}
+_LAST_MICROSECOND = 253_402_300_799_999_999
+_FIRST_MICROSECOND = -62_135_596_800_000_000
+
+
+def arrow_type(kind: DataType) -> pa.DataType:
+    """The Arrow type of a lake type."""
+    return pa.decimal128(kind.precision, kind.scale) if kind.name == "decimal" else _ARROW[kind.name]
+
+
+def arrow_schema(columns: Mapping[str, DataType]) -> pa.Schema:
+    """The Arrow schema of columns, in their order."""
+    return pa.schema([(name, arrow_type(kind)) for name, kind in columns.items()])
+
+
+def cast_batch(batch: pa.RecordBatch, schema: pa.Schema, where: str) -> pa.RecordBatch:
+    """The batch with exactly the columns and types of `schema`; no value is cut, rounded or made NULL.
+
+    Texts become dates, instants (without a zone: UTC), decimals and numbers where they say such a thing exactly.
+
+    Raises:
+        SourceDataError: A value does not fit; the column, its type and the reason are named.
+    """
+    columns = []
+    for field in schema:
+        column = batch.column(field.name)
+        try:
+            columns.append(_cast(column, field.type))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as exc:
+            raise SourceDataError(
+                f"column {field.name} has a value that is no {field.type}: {exc}",
+                where=where,
+                next_step="Declare the column with a type that holds the source's values.",
+            ) from exc
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _cast(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    textual = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+    if textual and not pa.types.is_string(kind):
+        column = _from_text(column, kind)
+    if pa.types.is_floating(column.type) and pa.types.is_integer(kind):
+        column = column.cast(pa.int64())
+    if pa.types.is_integer(column.type) and pa.types.is_boolean(kind):
+        bad = pc.any(pc.not_equal(pc.multiply(column, pc.subtract(column, 1)), 0)).as_py()
+        if bad:
+            raise pa.ArrowInvalid("a number other than 0 and 1")
+    if pa.types.is_timestamp(column.type) and pa.types.is_timestamp(kind) and column.type.tz is None:
+        column = column.cast(pa.timestamp("us")).cast(kind)
+    cast = column.cast(kind)
+    if pa.types.is_timestamp(kind) and len(cast):
+        bounds = pc.min_max(cast.cast(pa.int64())).as_py()
+        if bounds["max"] is not None and (bounds["max"] > _LAST_MICROSECOND or bounds["min"] < _FIRST_MICROSECOND):
+            raise pa.ArrowInvalid("an instant outside the years 1 to 9999 (infinity?)")
+    return cast
+
+
+def _from_text(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    if pa.types.is_timestamp(kind):
+        naive = pc.replace_substring_regex(column, pattern=r"(?:Z|\+00(?::?00)?)$", replacement="")
+        return naive.cast(pa.timestamp("us")).cast(kind)
+    if pa.types.is_decimal(kind):
+        exponents = pc.any(pc.match_substring_regex(column, pattern="(?i)[^0-9.+-]")).as_py()
+        if exponents:
+            raise pa.ArrowInvalid("a text that is no plain decimal number")
+    return column

@@ -1,0 +1,140 @@
+"""The SQL around a model's SELECT: surrogate keys, unknown and inferred members, joins in time (rules 9 and 10 of the design).
+
+Texts in DuckDB's dialect; `_key(text)` is the first 15 hex digits of the text's md5 as an integer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from lakehouse.layout import IS_CURRENT, IS_INFERRED, UNKNOWN_MEMBER, VALID_FROM
+from lakehouse.transform.names import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from lakehouse.model.star import Calendar, Model
+
+
+def key_text(column: str, kind: pa.DataType) -> str:
+    """SQL for the text of a value inside a key: the same for equal values of widened types.
+
+    Integers and integral decimals have one text; instants are epoch microseconds, dates epoch days, texts carry their length in bytes.
+    """
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return f"(strlen({column})::varchar || ':' || {column})"
+    if pa.types.is_timestamp(kind):
+        return f"epoch_us({column})::varchar"
+    if pa.types.is_date(kind):
+        return f"datediff('day', date '1970-01-01', {column})::varchar"
+    if pa.types.is_decimal(kind) and kind.scale:
+        return f"rtrim(rtrim({column}::varchar, '0'), '.')"
+    return f"{column}::varchar"
+
+
+def surrogate_key(columns: Sequence[str], schema: pa.Schema, sequence: str | None) -> str:
+    """SQL for a surrogate key: of the natural key and the version's sequence, or the word `first` for a key's earliest version."""
+    texts = [f"coalesce({key_text(quote(name), schema.field(name).type)}, '~')" for name in columns]
+    last = "'first'" if sequence is None else key_text(quote(sequence), schema.field(sequence).type)
+    return f"_key({' || chr(59) || '.join([*texts, last])})"
+
+
+def dimension(model: Model, schema: pa.Schema, members: Sequence[str]) -> str:
+    """The dimension's rows: every version of `_source` with its key, members that only facts know, and the unknown member.
+
+    Args:
+        model: The dimension.
+        schema: The columns of `_source`, the result of the model's SELECT.
+        members: Queries that give natural keys as the columns of `model.keys`.
+    """
+    keys = ", ".join(quote(name) for name in model.keys)
+    own = quote(model.surrogate_key or "")
+    columns = ", ".join(quote(name) for name in schema.names)
+    first = surrogate_key(model.keys, schema, None)
+    if model.history == "scd2":
+        number = f"row_number() over (partition by {keys} order by {quote(VALID_FROM)})"
+        version = f"case when {number} = 1 then {first} else {surrogate_key(model.keys, schema, VALID_FROM)} end"
+    else:
+        version = first
+    current = {IS_CURRENT: "true"} if model.history == "scd2" else {}
+
+    def alone(values: Mapping[str, str]) -> str:
+        return ", ".join(f"{values.get(name, 'null')} as {quote(name)}" for name in schema.names)
+
+    parts = [f"select {version} as {own}, {columns}, false as {IS_INFERRED} from _source"]
+    if members:
+        known = " and ".join(f"s.{quote(name)} = m.{quote(name)}" for name in model.keys)
+        whole = " and ".join(f"{quote(name)} is not null" for name in model.keys)
+        values = {**{name: f"m.{quote(name)}" for name in model.keys}, **current}
+        found = " union ".join(f"select {keys} from ({query}) where {whole}" for query in members)
+        inferred = f"select {alone(values)} from ({found}) m anti join _source s on {known}"
+        parts.append(f"select {first}, {columns}, true from ({inferred})")
+    parts.append(f"select {UNKNOWN_MEMBER}, {alone(current)}, false")
+    return " union all ".join(parts)
+
+
+def fact(model: Model, dimensions: Mapping[str, Model], columns: Sequence[str]) -> str:
+    """The fact's rows: every row of `_source` once, with the surrogate key of each reference.
+
+    A versioned member is found as it was at `as_of`; its earliest version also serves what came before it,
+    and its last one what comes after it. A row whose member has no value gets the unknown member.
+    """
+    ctes, joins, keys = [], [], []
+    for name in _in_order(model):
+        reference = model.references[name]
+        target = dimensions[reference.dimension]
+        alias = quote(f"_{name}")
+        ctes.append(f"{alias} as ({_versions(target)})")
+        side = "f" if reference.through is None else quote(f"_{reference.through}")
+        matches = [f"{alias}.{quote(own)} = {side}.{quote(theirs)}" for own, theirs in reference.match.items()]
+        if target.history == "scd2":
+            at = f"f.{quote(model.as_of or '')}"
+            matches.append(f"({alias}._is_first or {at} >= {alias}._from) and ({alias}._until is null or {at} < {alias}._until)")
+        joins.append(f"left join {alias} on {' and '.join(matches)}")
+    for name, reference in model.references.items():
+        keys.append(
+            f"coalesce({quote(f'_{name}')}.{quote(dimensions[reference.dimension].surrogate_key or '')}, {UNKNOWN_MEMBER}) as {quote(name)}"
+        )
+    grain = [f"f.{quote(name)}" for name in model.keys]
+    rest = [f"f.{quote(name)}" for name in columns if name not in model.keys]
+    head = f"with {', '.join(ctes)} " if ctes else ""
+    return f"{head}select {', '.join([*grain, *keys, *rest])} from _source f {' '.join(joins)}"  # noqa: S608  quoted names only
+
+
+def _in_order(model: Model) -> list[str]:
+    """The references, each after the one it goes through."""
+    ordered: list[str] = []
+    while len(ordered) < len(model.references):
+        ordered += [
+            name for name, ref in model.references.items() if name not in ordered and (ref.through is None or ref.through in ordered)
+        ]
+    return ordered
+
+
+def _versions(target: Model) -> str:
+    table = f"gold.{quote(target.name)}"
+    known = f"{quote(target.surrogate_key or '')} <> {UNKNOWN_MEMBER}"
+    if target.history != "scd2":
+        return f"select * from {table} where {known}"  # noqa: S608
+    over = f"over (partition by {', '.join(quote(name) for name in target.keys)} order by {quote(VALID_FROM)})"
+    return (
+        f"select *, {quote(VALID_FROM)} as _from, lead({quote(VALID_FROM)}) {over} as _until, row_number() {over} = 1 as _is_first "  # noqa: S608
+        f"from {table} where {known}"
+    )
+
+
+def calendar(span: Calendar, key: str) -> str:
+    """The rows of a generated date dimension: one a day, its key the day as yyyymmdd, and the unknown member."""
+    start = span.fiscal_year_starts_in
+    fiscal = f"(d - interval {start - 1} month)" if start > 1 else "d"
+    return f"""
+        select strftime(d, '%Y%m%d')::bigint as {quote(key)}, d::date as date,
+            year(d)::integer as year, quarter(d)::integer as quarter, month(d)::integer as month, monthname(d) as month_name, day(d)::integer as day,
+            isoyear(d)::integer as iso_year, weekofyear(d)::integer as iso_week, isodow(d)::integer as weekday, dayname(d) as weekday_name,
+            isodow(d) >= 6 as is_weekend,
+            (year({fiscal}) + {int(start > 1)})::integer as fiscal_year, quarter({fiscal})::integer as fiscal_quarter
+        from generate_series(timestamp '{span.starts_on}', timestamp '{span.ends_on}', interval 1 day) as days(d)
+        union all by name select {UNKNOWN_MEMBER}::bigint as {quote(key)}
+    """  # noqa: S608  dates and numbers that pydantic read
