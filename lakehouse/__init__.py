@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> object:
     """Load `Lakehouse` when it is asked for, so that `import lakehouse` stays light."""
     if name == "Lakehouse":
-        from lakehouse.api import Lakehouse  # noqa: PLC0415  the class loads the engines
+        from lakehouse.api import Lakehouse
 
         return Lakehouse
     raise AttributeError(f"module 'lakehouse' has no attribute {name!r}")

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from lakehouse.model.run import Run
+    from lakehouse.model.run import Run, Step
     from lakehouse.storage.effects import Effects
 
-STEPS = {
+STEPS: dict[str, pl.DataType | type[pl.DataType]] = {
     "run_id": pl.String,
     "run_status": pl.String,
     "run_started_at": pl.Datetime("us", "UTC"),
@@ -50,6 +50,7 @@ class Ledger:
 
     def record(self, run: Run) -> None:
         """Add a run with its steps, in one commit; a run without steps has one row whose step is NULL."""
+        steps: list[Step | None] = [*run.steps] or [None]
         rows = [
             {
                 "run_id": run.run_id,
@@ -74,7 +75,7 @@ class Ledger:
                     }
                 ),
             }
-            for step in (run.steps or [None])
+            for step in steps
         ]
         frame = pl.DataFrame(rows, schema=STEPS)
         schema: pa.Schema = frame.clear().to_arrow(compat_level=pl.CompatLevel.oldest()).schema

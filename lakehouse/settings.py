@@ -49,7 +49,7 @@ class Settings(BaseSettings):
             UsageError: A variable has a value that cannot be read; the value is not shown.
         """
         try:
-            return cls(_env_file=project / ".env", **given)  # type: ignore[call-arg, arg-type]  # pydantic-settings' own keyword
+            return cls(_env_file=project / ".env", **given)  # type: ignore[arg-type]  # pydantic-settings' own keyword
         except ValidationError as exc:
             first = exc.errors(include_input=False, include_url=False)[0]
             name = "LAKEHOUSE_" + "__".join(str(part).upper() for part in first["loc"])

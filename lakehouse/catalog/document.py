@@ -72,12 +72,12 @@ def _plain(text: str, document: Document) -> bool:
     depth = 0
     for event in yaml.parse(text, Loader=_LOADER):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        line = event.start_mark.line + 1
+        line = event.start_mark.line + 1 if event.start_mark else 1
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             document.faults.append(Fault(document.file, line, "", "anchors and aliases are not allowed"))
             return False
-        if getattr(event, "tag", None):
-            document.faults.append(Fault(document.file, line, "", f"tags are not allowed; given {event.tag!r}"))
+        if tag := getattr(event, "tag", None):
+            document.faults.append(Fault(document.file, line, "", f"tags are not allowed; given {tag!r}"))
             return False
         if depth > MAX_DEPTH:
             document.faults.append(Fault(document.file, line, "", f"nested deeper than {MAX_DEPTH} levels"))
@@ -102,7 +102,7 @@ def _build(node: yaml.Node, path: tuple[str, ...], document: Document) -> Any:  
         return found
     if isinstance(node, yaml.SequenceNode):
         return [_build(item, (*path, str(i)), document) for i, item in enumerate(node.value)]
-    return _scalar(node.value) if node.style is None else node.value
+    return _scalar(node.value) if isinstance(node, yaml.ScalarNode) and node.style is None else node.value
 
 
 def _scalar(text: str) -> object:
@@ -115,8 +115,8 @@ def _scalar(text: str) -> object:
 
 def check(document: Document, model: type[M], given: dict[str, Any]) -> M | None:
     """The document's data as `model`, with `given` added; None after faults were noted."""
-    for key in given.keys() & document.data.keys():
-        document.fault((key,), "the key is not allowed here: the file's place gives it")
+    for taken in given.keys() & document.data.keys():
+        document.fault((taken,), "the key is not allowed here: the file's place gives it")
     if document.faults:
         return None
     try:
@@ -124,7 +124,8 @@ def check(document: Document, model: type[M], given: dict[str, Any]) -> M | None
     except ValidationError as exc:
         for error in exc.errors(include_url=False):
             key = tuple(str(part) for part in error["loc"])
-            document.fault(key, *_sentence(error, model, key, document))
+            what, hint = _sentence(error, model, key, document)
+            document.fault(key, what, hint)
     return None
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from pydantic import BaseModel
+
 from lakehouse.model.star import Model
 from lakehouse.model.table import Source, Table
 
-SCHEMAS = {"source": Source, "table": Table, "model": Model}
+SCHEMAS: dict[str, type[BaseModel]] = {"source": Source, "table": Table, "model": Model}
 _FROM_PLACE = {"table": ("name", "source"), "model": ("name",), "source": ()}
 _SYNONYMS = {"table": {"cdc_col": "cursor", "from_date": "start_at"}}
 

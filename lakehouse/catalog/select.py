@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import sqlglot
 from sqlglot import exp
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 READABLE = ("silver", "gold")
+ONLY = "a model reads silver.<table> and gold.<model> only"
 _GENERATORS = (exp.Unnest, exp.GenerateSeries, exp.GenerateDateArray)
 _FORBIDDEN_FUNCTIONS = {
     "getenv",
@@ -75,7 +76,7 @@ def parse_select(text: str) -> tuple[Select | None, list[tuple[int, str]]]:
     for function in query.find_all(exp.Func):
         name = function.name.lower() if isinstance(function, exp.Anonymous) else function.sql_name().lower()
         if name in _FORBIDDEN_FUNCTIONS or name.startswith(("read_", "duckdb_", "pragma_", "scan_")):
-            faults.append((_line(function), f"function {name} is not allowed: a model reads silver.<table> and gold.<model> only"))
+            faults.append((_line(function), f"function {name} is not allowed: {ONLY}"))
         elif name in _NOT_REPEATABLE or isinstance(function, _CLOCKS):
             faults.append((_line(function), f"function {name} gives another result on every run: a model is a function of its tables"))
     if faults:
@@ -84,7 +85,7 @@ def parse_select(text: str) -> tuple[Select | None, list[tuple[int, str]]]:
     return Select(text.strip().rstrip(";").strip(), tuple(sorted(set(reads))), () if "*" in names else tuple(names)), []
 
 
-def _line(node: exp.Expression) -> int:
+def _line(node: exp.Expr) -> int:
     return next((int(part.meta["line"]) for part in node.walk() if "line" in part.meta), 1)
 
 
@@ -99,7 +100,7 @@ def _reads(query: exp.Query) -> tuple[list[tuple[str, str]], list[tuple[int, str
                 faults.append(
                     (
                         _line(table),
-                        f"table function {table.sql(dialect='duckdb')[:60]} is not allowed: a model reads silver.<table> and gold.<model> only",
+                        f"table function {table.sql(dialect='duckdb')[:60]} is not allowed: {ONLY}",
                     )
                 )
         elif table.catalog or (not layer and name.lower() not in named) or (layer and layer not in READABLE):
@@ -110,13 +111,13 @@ def _reads(query: exp.Query) -> tuple[list[tuple[str, str]], list[tuple[int, str
     return reads, faults
 
 
-def check_columns(select: Select, columns: Mapping[tuple[str, str], Mapping[str, str]]) -> str | None:
+def unknown_column(select: Select, columns: Mapping[tuple[str, str], Mapping[str, str]]) -> str | None:
     """What is wrong with the columns that a SELECT names, or None; `columns` has each read table's names and types."""
     from sqlglot.optimizer.qualify import qualify  # noqa: PLC0415  slow to load, needed by validate only
 
-    schema: dict[str, dict[str, dict[str, str]]] = {}
+    schema: dict[str, object] = {}
     for (layer, table), types in columns.items():
-        schema.setdefault(layer, {})[table] = dict(types)
+        schema[layer] = {**cast("dict[str, object]", schema.get(layer, {})), table: dict(types)}
     try:
         qualify(sqlglot.parse_one(select.text, read="duckdb"), schema=schema, dialect="duckdb", validate_qualify_columns=True)
     except OptimizeError as exc:

@@ -232,7 +232,8 @@ def _fail(exc: BaseException, code: int) -> int:
         say("Interrupted: what was committed stays, the rest comes with the next run.")
     else:
         say(
-            f"Error: unexpected {type(exc).__name__}: {str(exc).splitlines()[0] if str(exc) else ''}. Run again with `lakehouse --debug ...` and report the traceback."
+            f"Error: unexpected {type(exc).__name__}: {str(exc).partition(chr(10))[0]}. "
+            "Run again with `lakehouse --debug ...` and report the traceback."
         )
     return code
 

@@ -105,7 +105,7 @@ class _Life:
         self.db = db
         self.number = number
         self.on = _DAY_ONE + timedelta(days=number - 1)
-        self.rng = Random(f"{seed}/{number}")  # noqa: S311 - repeatable, not secret
+        self.rng = Random(f"{seed}/{number}")
         self.make = Maker(self.rng, self.on, spread=90 if number == 1 else 1)
         self.streams = streams
         self.users = min(50_000, max(200, streams // 200))
@@ -164,9 +164,9 @@ class _Life:
         return _next(users, self.births // 2)
 
     def _insert(self, table: str, rows: Iterator[Row]) -> None:
-        columns = self.db.execute(f"SELECT * FROM {table} LIMIT 0").description  # noqa: S608 - own names
+        columns = self.db.execute(f"SELECT * FROM {table} LIMIT 0").description
         marks = ", ".join("?" * len(columns))
-        sql = f"INSERT INTO {table} VALUES ({marks})"  # noqa: S608 - own names
+        sql = f"INSERT INTO {table} VALUES ({marks})"
         self.inserted[table] += self.db.executemany(sql, rows).rowcount
 
     def _change(self, table: str, keys: range, about: int) -> None:
@@ -174,10 +174,7 @@ class _Life:
         key, cursor = KEYS_AND_CURSORS[table]
         before = self._last_cursor(table)
         chosen = self.rng.sample(keys, max(len(_KINDS), about))
-        sql = (
-            f"SELECT {key}, {cursor} FROM {table} WHERE {cursor} >= ?"  # noqa: S608 - own names
-            f" ORDER BY {cursor}, {key} LIMIT ?"
-        )
+        sql = f"SELECT {key}, {cursor} FROM {table} WHERE {cursor} >= ? ORDER BY {cursor}, {key} LIMIT ?"
         since = str(self.on - timedelta(days=15))
         seen = self.db.execute(sql, (since, 2 * len(chosen))).fetchall()
         taken = set(chosen)
@@ -203,10 +200,7 @@ class _Life:
     def _write(self, table: str, row: int, at: str, *, touch: bool = False) -> None:
         column, value, word = self.rng.choice(CHANGES[table])
         key, cursor = KEYS_AND_CURSORS[table]
-        sql = (
-            f"UPDATE {table} SET {column} = {column if touch else value},"  # noqa: S608 - own names
-            f" {cursor} = :at WHERE {key} = :row"
-        )
+        sql = f"UPDATE {table} SET {column} = {column if touch else value}, {cursor} = :at WHERE {key} = :row"
         self.db.execute(sql, {"value": word(self.rng), "at": at, "row": row})
 
     def _amend_streams(self, keys: range) -> None:
@@ -244,13 +238,13 @@ class _Life:
         return str(self._greatest(table, KEYS_AND_CURSORS[table][1]))
 
     def _greatest(self, table: str, column: str) -> int | str:
-        sql = f"SELECT max({column}) FROM {table}"  # noqa: S608 - own names
+        sql = f"SELECT max({column}) FROM {table}"
         found: int | str = self.db.execute(sql).fetchone()[0]
         return found
 
     def _ties(self, table: str) -> int:
         cursor = KEYS_AND_CURSORS[table][1]
-        sql = f"SELECT count(*) FROM {table} WHERE {cursor} >= ?"  # noqa: S608 - own names
+        sql = f"SELECT count(*) FROM {table} WHERE {cursor} >= ?"
         second = self._last_cursor(table)[:19]
         return int(self.db.execute(sql, (second,)).fetchone()[0])
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import duckdb
@@ -56,8 +55,8 @@ class Duck:
         rows = f"select {columns} from {shape}"
         if files:
             listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
-            rows += f" union all by name select * from read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"  # noqa: S608  the files of our own log
-        self._connection.execute(f"create or replace view {name} as select {columns} from ({rows})")  # noqa: S608
+            rows += f" union all by name select * from read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
+        self._connection.execute(f"create or replace view {name} as select {columns} from ({rows})")
 
     def stream(self, name: str, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
         """Make a stream of batches readable once as `name`."""

@@ -92,6 +92,10 @@ class Table(Frozen):
             raise ValueError("history scd2 needs `keys`")
         if len(set(self.keys)) < len(self.keys):
             raise ValueError("`keys` names a column twice")
+        self._agree_on_columns()
+        return self
+
+    def _agree_on_columns(self) -> None:
         if self.columns:
             for role, names in (("keys", self.keys), ("cursor", (self.cursor,)), ("sequence_by", (self.sequence_by,))):
                 for name in names:
@@ -104,7 +108,6 @@ class Table(Frozen):
             taken = {VALID_FROM, VALID_TO, IS_CURRENT} & twins
             if taken:
                 raise ValueError(f"`columns` uses {', '.join(sorted(taken))}, which the lake's own history columns are called")
-        return self
 
     def _agree_on_cursor(self) -> None:
         if self.cursor is None:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def status(lake: Lake) -> list[dict[str, Any]]:
     """One row a table: layer, table, rows, version, watermark, lag_seconds, freshness, last_run, failed_checks.
 
-    `lag_seconds` is the run's clock less the watermark; `freshness` is the time of the table's last commit; a table that is not there yet has NULLs.
+    `lag_seconds` is the run's clock less the watermark; `freshness` is the time of the table's last commit.
+    A table that is not there yet has NULLs.
     """
     last = lake.ledger.last_runs()
     names = [(layer, name) for layer in ("bronze", "silver") for name in lake.catalog.tables] + [
@@ -49,7 +50,7 @@ def _watermark(lake: Lake, name: str, number: int | None, now: datetime) -> dict
     table, bronze = lake.catalog.tables[name], lake.table("bronze", name)
     kind = str(bronze.schema.field(table.cursor).type) if bronze is not None and table.cursor else ""
     mark = cursor_from_number(number, "timestamp" if kind.startswith("timestamp") else "date" if kind.startswith("date") else "bigint")
-    lag = round((now - mark).total_seconds(), 3) if kind.startswith("timestamp") else None  # type: ignore[operator, union-attr]
+    lag = round((now - mark).total_seconds(), 3) if kind.startswith("timestamp") else None  # type: ignore[operator]
     return {"watermark": str(mark), "lag_seconds": lag}
 
 

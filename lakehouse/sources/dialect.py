@@ -62,27 +62,27 @@ class Dialect(Protocol):
         """The database's clock, in UTC."""
         ...
 
-    def value(self, query: exp.Expression) -> object:
+    def value(self, query: exp.Expr) -> object:
         """The first value of the first row of a query, or None."""
         ...
 
-    def output(self, column: SourceColumn, kind: DataType) -> exp.Expression:
+    def output(self, column: SourceColumn, kind: DataType) -> exp.Expr:
         """The expression that brings a column through the driver without loss."""
         ...
 
-    def head(self, kind: DataType) -> exp.Expression:
+    def head(self, kind: DataType) -> exp.Expr:
         """A value of the type that `output` has, for the head row."""
         ...
 
-    def no_cursor(self, column: SourceColumn, kind: DataType) -> exp.Expression:
+    def no_cursor(self, column: SourceColumn, kind: DataType) -> exp.Expr:
         """True for rows whose cursor no window can hold, such as NULL or infinity."""
         ...
 
-    def at_least(self, column: SourceColumn, bound: Cursor) -> exp.Expression:
+    def at_least(self, column: SourceColumn, bound: Cursor) -> exp.Expr:
         """A condition that holds for every row whose cursor is at or above `bound`, and for few others."""
         ...
 
-    def below(self, column: SourceColumn, bound: Cursor) -> exp.Expression:
+    def below(self, column: SourceColumn, bound: Cursor) -> exp.Expr:
         """A condition that holds for every row whose cursor is below `bound`, and for few others."""
         ...
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 import psycopg
 from sqlglot import exp
+from typing_extensions import override
 
 from lakehouse.errors import SourceError, SourceUnreachableError, UsageError
 from lakehouse.model.types import MAX_PRECISION, DataType
@@ -109,12 +110,14 @@ class Postgres(Dialect):
             next_step="Correct host and port in the connection's URL, or start the server.",
         )
 
+    @override
     def driver_url(self) -> str:
         return self._url
 
+    @override
     def describe(self, name: str) -> SourceTable:
         rows = self._fetch(_TABLES, (name.rpartition(".")[2],))
-        found = pick(name, [(schema, table) for schema, table, _, _ in rows])
+        found = pick(name, [(str(row[0]), str(row[1])) for row in rows])
         visible = [parts for parts in found if any(row[:2] == parts and row[3] for row in rows)]
         found = visible if len(found) > 1 and visible else found
         if not found:
@@ -132,7 +135,7 @@ class Postgres(Dialect):
             found[0], tuple(SourceColumn(column, native, lake_type(native, modifier)) for column, native, modifier in columns)
         )
 
-    def _fetch(self, statement: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+    def _fetch(self, statement: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
         try:
             return self._connection.execute(statement.encode(), values or None).fetchall()
         except psycopg.OperationalError as exc:
@@ -144,41 +147,49 @@ class Postgres(Dialect):
                 f"the query failed: {str(exc).splitlines()[0]}", where=self._where, next_step="See that the user may read the table."
             ) from exc
 
+    @override
     def now(self) -> datetime:
         return cast("datetime", self._fetch("select now()")[0][0]).astimezone(UTC)
 
-    def value(self, query: exp.Expression) -> object:
+    @override
+    def value(self, query: exp.Expr) -> object:
         rows = self._fetch(query.sql(dialect=self.sql))
         return rows[0][0] if rows else None
 
-    def output(self, column: SourceColumn, kind: DataType) -> exp.Expression:
+    @override
+    def output(self, column: SourceColumn, kind: DataType) -> exp.Expr:
         native = exp.column(column.name, quoted=True)
         exact = column.type.name == "decimal" and column.type.scale <= _DRIVER_SCALE and column.type.precision <= _DRIVER_DIGITS
-        if column.type.name != "string" and (column.type.name != "decimal" or exact) and not (kind.name == "string"):
+        if column.type.name != "string" and (column.type.name != "decimal" or exact) and kind.name != "string":
             return native
         return native if column.native in ("text", "varchar") else exp.cast(native, "text", dialect=self.sql)
 
-    def head(self, kind: DataType) -> exp.Expression:
+    @override
+    def head(self, kind: DataType) -> exp.Expr:
         return exp.cast(exp.null(), str(kind), dialect=self.sql)
 
-    def no_cursor(self, column: SourceColumn, kind: DataType) -> exp.Expression:
+    @override
+    def no_cursor(self, column: SourceColumn, kind: DataType) -> exp.Expr:
         native = exp.column(column.name, quoted=True)
-        missing: exp.Expression = native.is_(exp.null())
+        missing: exp.Expr = native.is_(exp.null())
         if kind.name not in ("date", "timestamp"):
             return missing
         return exp.or_(missing, *(native.copy().eq(exp.Literal.string(word)) for word in ("infinity", "-infinity")))
 
-    def at_least(self, column: SourceColumn, bound: Cursor) -> exp.Expression:
+    @override
+    def at_least(self, column: SourceColumn, bound: Cursor) -> exp.Expr:
         return exp.GTE(this=exp.column(column.name, quoted=True), expression=_literal(bound, column))
 
-    def below(self, column: SourceColumn, bound: Cursor) -> exp.Expression:
+    @override
+    def below(self, column: SourceColumn, bound: Cursor) -> exp.Expr:
         return exp.LT(this=exp.column(column.name, quoted=True), expression=_literal(bound, column))
 
+    @override
     def close(self) -> None:
         self._connection.close()
 
 
-def _literal(bound: Cursor, column: SourceColumn) -> exp.Expression:
+def _literal(bound: Cursor, column: SourceColumn) -> exp.Expr:
     if isinstance(bound, int):
         return exp.Literal.number(bound)
     if isinstance(bound, datetime):

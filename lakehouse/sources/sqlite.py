@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import quote, unquote
 
 from sqlglot import exp
+from typing_extensions import override
 
 from lakehouse.errors import SourceError, UsageError
 from lakehouse.model.types import INTEGERS, DataType
@@ -80,9 +81,11 @@ class Sqlite(Dialect):
         with closing(self._connection.execute(statement)) as cursor:
             return cursor.fetchall()
 
+    @override
     def driver_url(self) -> str:
         return "sqlite://" + quote(str(self._path))
 
+    @override
     def describe(self, name: str) -> SourceTable:
         found = pick(name.rpartition(".")[2], [(str(table),) for table in self._tables])
         if not found:
@@ -96,10 +99,12 @@ class Sqlite(Dialect):
         rows = self._rows(f'PRAGMA table_info("{quoted}")')
         return SourceTable(found[0], tuple(SourceColumn(str(row[1]), str(row[2]), lake_type(str(row[2]))) for row in rows))
 
+    @override
     def now(self) -> datetime:
         return datetime.now(UTC)
 
-    def value(self, query: exp.Expression) -> object:
+    @override
+    def value(self, query: exp.Expr) -> object:
         try:
             rows = self._rows(query.sql(dialect=self.sql))
         except sqlite3.Error as exc:
@@ -108,7 +113,8 @@ class Sqlite(Dialect):
             ) from exc
         return rows[0][0] if rows else None
 
-    def output(self, column: SourceColumn, kind: DataType) -> exp.Expression:
+    @override
+    def output(self, column: SourceColumn, kind: DataType) -> exp.Expr:
         native = exp.column(column.name, quoted=True)
         if kind.name in (*INTEGERS, "boolean") and column.type.name in (*INTEGERS, "boolean"):
             return native
@@ -116,16 +122,18 @@ class Sqlite(Dialect):
             return native
         return exp.cast(native, "text", dialect=self.sql)
 
-    def head(self, kind: DataType) -> exp.Expression:
+    @override
+    def head(self, kind: DataType) -> exp.Expr:
         if kind.name in (*INTEGERS, "boolean"):
             return exp.Literal.number(0)
         if kind.name in ("float", "double"):
             return exp.Literal.number("0.0")
         return exp.HexString(this="") if kind.name == "binary" else exp.Literal.string("")
 
-    def no_cursor(self, column: SourceColumn, kind: DataType) -> exp.Expression:
+    @override
+    def no_cursor(self, column: SourceColumn, kind: DataType) -> exp.Expr:
         native = exp.column(column.name, quoted=True)
-        missing: exp.Expression = native.is_(exp.null())
+        missing: exp.Expr = native.is_(exp.null())
         if kind.name in INTEGERS:
             return exp.or_(missing, exp.GTE(this=native.copy(), expression=exp.Literal.string("")))
         return exp.or_(
@@ -134,24 +142,24 @@ class Sqlite(Dialect):
             exp.GT(this=native.copy(), expression=exp.Literal.string(":")),
         )
 
-    def at_least(self, column: SourceColumn, bound: Cursor) -> exp.Expression:
+    @override
+    def at_least(self, column: SourceColumn, bound: Cursor) -> exp.Expr:
         return exp.GTE(this=exp.column(column.name, quoted=True), expression=_bound(bound, 0))
 
-    def below(self, column: SourceColumn, bound: Cursor) -> exp.Expression:
+    @override
+    def below(self, column: SourceColumn, bound: Cursor) -> exp.Expr:
         return exp.LT(this=exp.column(column.name, quoted=True), expression=_bound(bound, 1))
 
+    @override
     def close(self) -> None:
         self._connection.close()
 
 
-def _bound(bound: Cursor, days: int) -> exp.Expression:
+def _bound(bound: Cursor, days: int) -> exp.Expr:
     """A bound that every spelling of an instant compares rightly with: its day, or the day after; the door cuts exactly."""
     if isinstance(bound, int):
         return exp.Literal.number(bound)
     day = bound.date() if isinstance(bound, datetime) else bound
-    whole = (
-        day
-        if isinstance(bound, date) and not isinstance(bound, datetime)
-        else min(day, date.max - timedelta(days=days)) + timedelta(days=days)
-    )
-    return exp.Literal.string(whole.isoformat())
+    if isinstance(bound, datetime):
+        day = min(day, date.max - timedelta(days=days)) + timedelta(days=days)
+    return exp.Literal.string(day.isoformat())

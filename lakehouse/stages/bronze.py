@@ -84,7 +84,8 @@ def _agree(lake: Lake, table: Table, extraction: Extraction, incoming: pa.Schema
 def _recent(table: Table, extraction: Extraction) -> list[LiveFile]:
     """The files that can hold a last observation equal to a row of the window, by their statistics.
 
-    An equal row has a cursor in the window, so its batch is at or above the first batch with such a cursor; so is every later observation of its key.
+    An equal row has a cursor in the window, so its batch is at or above the first batch with such a cursor;
+    so is every later observation of its key.
     """
     files = table.files()
     low, cursor = extraction.window.from_, extraction.table.cursor

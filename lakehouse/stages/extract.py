@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
@@ -56,7 +56,7 @@ def _window(lake: Lake, database: Database, what: Described, *, full_refresh: bo
         raise QualityError(
             f"cursor {name} is NULL, infinite or no {kind} in at least one row, so that no window would ever bring it",
             where=where,
-            next_step=f"Give these rows a value in the source (select * from {table.object} where {name} is null), or read the table with `mode: full`.",
+            next_step=f"Give these rows a value in the source (select * from {table.object} where {name} is null), or use `mode: full`.",
         )
     to: Cursor
     if kind in INTEGERS:
@@ -77,10 +77,10 @@ def watermark_less_lookback(lake: Lake, table: Table, kind: str) -> Cursor | Non
         return start
     mark = cursor_from_number(number, kind)
     try:
-        low: Cursor = mark - table.lookback  # type: ignore[operator, assignment]  # the metadata's check: both are of one kind
+        low: Cursor = mark - table.lookback  # type: ignore[operator]  # the metadata's check: both are of one kind
     except (OverflowError, TypeError):
         return start
-    return low if start is None else max(low, start)  # type: ignore[type-var]
+    return low if start is None else max(low, start)
 
 
 def _start(table: Table, kind: str) -> Cursor | None:
@@ -107,4 +107,4 @@ def _observed(batches: Iterator[pa.RecordBatch], extraction: Extraction) -> Iter
 
 
 def _utc(value: Cursor) -> Cursor:
-    return value.astimezone(UTC) if isinstance(value, datetime) else value if isinstance(value, date | int) else int(value)
+    return value.astimezone(UTC) if isinstance(value, datetime) else value

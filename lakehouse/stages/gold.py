@@ -98,23 +98,23 @@ def _members(lake: Lake, model: Model) -> list[str]:
             via = f"gold.{quote(pointing.references[reference.through].dimension)}"
         else:
             via = f"({lake.catalog.selects[fact_name].text})"
-        queries.append(f"select distinct {columns} from {via}")  # noqa: S608  checked SELECTs and quoted names
+        queries.append(f"select distinct {columns} from {via}")
     return queries
 
 
 def _shape(engine: Duck, table: str) -> pa.Schema:
-    return engine.rows(f"select * from {table} limit 0").schema  # noqa: S608
+    return engine.rows(f"select * from {table} limit 0").schema
 
 
 def _count(engine: Duck, query: str) -> int:
-    return int(engine.rows(f"select count(*) as n from {query}").column("n")[0].as_py())  # noqa: S608
+    return int(engine.rows(f"select count(*) as n from {query}").column("n")[0].as_py())
 
 
 def _require_sound(engine: Duck, model: Model) -> None:
     keys = ", ".join(quote(name) for name in model.keys)
     own = quote(model.surrogate_key or "")
     if model.kind != "dimension":
-        twins = engine.rows(f"select {keys}, count(*) as n from _staged group by {keys} having count(*) > 1 limit 3").to_pylist()  # noqa: S608
+        twins = engine.rows(f"select {keys}, count(*) as n from _staged group by {keys} having count(*) > 1 limit 3").to_pylist()
         if twins:
             raise QualityError(
                 f"the grain {keys} is not unique",
@@ -123,10 +123,10 @@ def _require_sound(engine: Duck, model: Model) -> None:
                 next_step=f"Correct sql/gold/{model.name}.sql or `keys`; the table stays as it was.",
             )
         return
-    twins = engine.rows(f"select {own} from _staged group by {own} having count(*) > 1 limit 3").to_pylist()  # noqa: S608
+    twins = engine.rows(f"select {own} from _staged group by {own} having count(*) > 1 limit 3").to_pylist()
     if twins:
         raise ModelError(
-            f"surrogate key {own} is not unique ({', '.join(str(twin) for twin in twins)}): the SELECT gives a version twice, or two keys collide",
+            f"surrogate key {own} is not unique ({', '.join(str(twin) for twin in twins)}): a version comes twice, or two keys collide",
             where=f"gold.{model.name}",
             next_step=f"Correct sql/gold/{model.name}.sql or `keys`; the table stays as it was.",
         )
@@ -137,7 +137,7 @@ def _check(engine: Duck, model: Model) -> dict[str, int]:
         return {}
     known = (
         "_staged" if model.kind != "dimension" else f"(select * from _staged where {quote(model.surrogate_key or '')} <> {UNKNOWN_MEMBER})"
-    )  # noqa: S608
+    )
     return require_no_stop(engine.rows(failing_counts(known, model.expect)).to_pylist()[0], model.expect, f"gold.{model.name}")
 
 
@@ -150,17 +150,17 @@ def _write(lake: Lake, engine: Duck, model: Model, gold: Table | None, commit: C
     identity = [model.surrogate_key] if model.surrogate_key else list(model.keys)
     order = ", ".join(quote(name) for name in identity)
     if not gold.files() or not schema.equals(gold.schema, check_metadata=True):
-        return gold.replace(_cast(engine.reader(f"select {columns} from _staged order by {order}"), schema), commit, schema), gold  # noqa: S608
+        return gold.replace(_cast(engine.reader(f"select {columns} from _staged order by {order}"), schema), commit, schema), gold
     engine.table("gold._standing", gold.schema, [file.uri for file in gold.files()])
-    engine.execute(f"create temp table _came as select {columns} from _staged except select {columns} from gold._standing")  # noqa: S608
-    engine.execute(f"create temp table _gone as select {columns} from gold._standing except select {columns} from _staged")  # noqa: S608
+    engine.execute(f"create temp table _came as select {columns} from _staged except select {columns} from gold._standing")
+    engine.execute(f"create temp table _gone as select {columns} from gold._standing except select {columns} from _staged")
     came, gone = _count(engine, "_came"), _count(engine, "_gone")
     if not came and not gone:
         gold.mark(commit)
     elif max(came, gone) > REPLACE_ABOVE * gold.rows():
-        gold.replace(_cast(engine.reader(f"select {columns} from _staged order by {order}"), schema), commit)  # noqa: S608
+        gold.replace(_cast(engine.reader(f"select {columns} from _staged order by {order}"), schema), commit)
     else:
-        lost, found = (pl.DataFrame(pl.from_arrow(engine.rows(f"select * from {table}"))) for table in ("_gone", "_came"))  # noqa: S608
+        lost, found = (pl.DataFrame(pl.from_arrow(engine.rows(f"select * from {table}"))) for table in ("_gone", "_came"))
         gold.apply(lost, found, [name for name in identity if name], commit)
     return came, gold
 

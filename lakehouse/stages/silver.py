@@ -125,7 +125,7 @@ class _Folding:
             raise QualityError(
                 f"{', '.join(f'{count} rows have no {name}' for name, count in nulls.items())}: a row without key or sequence has no place",
                 where=f"silver.{self._metadata.name}",
-                next_step="Correct these rows in the source and run again, or declare other `keys` or `sequence_by`; bronze keeps what came.",
+                next_step="Correct these rows in the source, or declare other `keys` or `sequence_by`; bronze keeps what came.",
             )
         return int(facts["_rows"][0]), facts["_greatest"][0]
 
@@ -184,7 +184,8 @@ class _Folding:
     def change(self, silver: Table, new: pl.LazyFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """What the new versions change: (identities to take out, rows to put in).
 
-        Versions above all that was consumed extend the open row of their key; a key with any other is folded again from all its bronze rows.
+        Versions above all that was consumed extend the open row of their key;
+        a key with any other is folded again from all its bronze rows.
         """
         came = new.collect()
         late = self._late_keys(silver, came)

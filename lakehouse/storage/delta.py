@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote, urlsplit
 
 import polars as pl
@@ -65,7 +65,7 @@ class Table:
         """Keep an opened table; use `open_table` or `create_table`."""
         self.uri, self.name, self._delta, self._effects, self._options = uri, name, delta, effects, dict(options)
         self.place = unquote(urlsplit(uri).path) if uri.startswith("file://") else uri
-        self._store = from_url(uri, config=self._options or None)  # type: ignore[call-overload]  # obstore types each store's options
+        self._store = from_url(uri, config=cast("Any", self._options or None))
 
     @property
     def version(self) -> int:
@@ -195,9 +195,7 @@ class Table:
             if lost[column].null_count() or low is None:
                 continue
             candidates = [
-                file
-                for file in candidates
-                if column not in file.least or (file.least[column] <= high and file.greatest[column] >= low)  # type: ignore[operator]  # one column, one type
+                file for file in candidates if column not in file.least or (file.least[column] <= high and file.greatest[column] >= low)
             ]
         if not candidates:
             return []
@@ -268,7 +266,8 @@ def to_batches(frame: pl.DataFrame, schema: pa.Schema) -> list[pa.RecordBatch]:
         StorageError: A column is missing or a value does not fit.
     """
     try:
-        return frame.select(schema.names).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(schema).to_batches()
+        table: pa.Table = frame.select(schema.names).to_arrow(compat_level=pl.CompatLevel.oldest())
+        return cast("list[pa.RecordBatch]", table.cast(schema).to_batches())
     except (pa.ArrowInvalid, pl.exceptions.ColumnNotFoundError) as exc:
         raise StorageError(f"rows do not fit the table's columns: {exc}") from exc
 

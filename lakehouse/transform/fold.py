@@ -31,7 +31,8 @@ def row_hash(schema: pl.Schema, columns: Iterable[str]) -> pl.Expr:
         pl.concat_str(pl.lit(f"{name}="), canonical(pl.col(name), schema[name]), pl.lit(";")).fill_null("") for name in sorted(columns)
     ]
     text = pl.concat_str(parts) if parts else pl.lit("")
-    return text.nchash.md5().alias(HASH)  # type: ignore[attr-defined]  # the plugin's namespace
+    hashed: pl.Expr = text.nchash.md5()  # type: ignore[attr-defined]  # the plugin's namespace
+    return hashed.alias(HASH)
 
 
 def canonical(value: pl.Expr, kind: pl.DataType) -> pl.Expr:

@@ -100,7 +100,7 @@ def fact(model: Model, dimensions: Mapping[str, Model], columns: Sequence[str]) 
     grain = [f"f.{quote(name)}" for name in model.keys]
     rest = [f"f.{quote(name)}" for name in columns if name not in model.keys]
     head = f"with {', '.join(ctes)} " if ctes else ""
-    return f"{head}select {', '.join([*grain, *keys, *rest])} from _source f {' '.join(joins)}"  # noqa: S608  quoted names only
+    return f"{head}select {', '.join([*grain, *keys, *rest])} from _source f {' '.join(joins)}"
 
 
 def _in_order(model: Model) -> list[str]:
@@ -117,10 +117,10 @@ def _versions(target: Model) -> str:
     table = f"gold.{quote(target.name)}"
     known = f"{quote(target.surrogate_key or '')} <> {UNKNOWN_MEMBER}"
     if target.history != "scd2":
-        return f"select * from {table} where {known}"  # noqa: S608
+        return f"select * from {table} where {known}"
     over = f"over (partition by {', '.join(quote(name) for name in target.keys)} order by {quote(VALID_FROM)})"
     return (
-        f"select *, {quote(VALID_FROM)} as _from, lead({quote(VALID_FROM)}) {over} as _until, row_number() {over} = 1 as _is_first "  # noqa: S608
+        f"select *, {quote(VALID_FROM)} as _from, lead({quote(VALID_FROM)}) {over} as _until, row_number() {over} = 1 as _is_first "
         f"from {table} where {known}"
     )
 
@@ -131,10 +131,11 @@ def calendar(span: Calendar, key: str) -> str:
     fiscal = f"(d - interval {start - 1} month)" if start > 1 else "d"
     return f"""
         select strftime(d, '%Y%m%d')::bigint as {quote(key)}, d::date as date,
-            year(d)::integer as year, quarter(d)::integer as quarter, month(d)::integer as month, monthname(d) as month_name, day(d)::integer as day,
+            year(d)::integer as year, quarter(d)::integer as quarter, month(d)::integer as month,
+            monthname(d) as month_name, day(d)::integer as day,
             isoyear(d)::integer as iso_year, weekofyear(d)::integer as iso_week, isodow(d)::integer as weekday, dayname(d) as weekday_name,
             isodow(d) >= 6 as is_weekend,
             (year({fiscal}) + {int(start > 1)})::integer as fiscal_year, quarter({fiscal})::integer as fiscal_quarter
         from generate_series(timestamp '{span.starts_on}', timestamp '{span.ends_on}', interval 1 day) as days(d)
         union all by name select {UNKNOWN_MEMBER}::bigint as {quote(key)}
-    """  # noqa: S608  dates and numbers that pydantic read
+    """

@@ -23,7 +23,7 @@ def unseen_rows(columns: Sequence[str], keys: Sequence[str], cursor: str | None,
     names = ", ".join(quote(name) for name in columns)
     if not keys:
         where = f" where {quote(cursor)} >= {_literal(low)}" if cursor and low is not None else ""
-        return f"select {names} from incoming except all select {names} from bronze.seen{where}"  # noqa: S608  quoted names and typed literals only
+        return f"select {names} from incoming except all select {names} from bronze.seen{where}"
     key = ", ".join(quote(name) for name in keys)
     same_key = " and ".join(f"s.{quote(name)} is not distinct from m.{quote(name)}" for name in keys)
     same_row = " and ".join(f"i.{quote(name)} is not distinct from l.{quote(name)}" for name in columns)
@@ -31,7 +31,7 @@ def unseen_rows(columns: Sequence[str], keys: Sequence[str], cursor: str | None,
         with newest as (select {key}, max({BATCH}) as _newest from bronze.seen group by {key}),
         observed as (select s.* from bronze.seen s join newest m on {same_key} and s.{BATCH} = m._newest)
         select {names} from incoming i anti join observed l on {same_row}
-    """  # noqa: S608
+    """
 
 
 def _literal(bound: Cursor | None) -> str:

@@ -1,0 +1,81 @@
+"""The catalogue of a project: every table, source and model, and who reads whom."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lakehouse.catalog.graph import Graph
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lakehouse.catalog.select import Select
+    from lakehouse.model.star import Model
+    from lakehouse.model.table import Source, Table
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """All that the project declares; what it holds has been checked.
+
+    Attributes:
+        sources: By name.
+        tables: By the name in the lake.
+        models: By name.
+        selects: The parsed SELECT of every model that has one.
+    """
+
+    sources: Mapping[str, Source]
+    tables: Mapping[str, Table]
+    models: Mapping[str, Model]
+    selects: Mapping[str, Select]
+
+    @property
+    def graph(self) -> Graph:
+        """Tables and models, each with all that it must wait for."""
+        parents: dict[str, set[str]] = {name: set() for name in self.tables}
+        for name in self.models:
+            parents[name] = {table for _, table in self.inputs(name)}
+        return Graph(parents, {**{n: t.tags for n, t in self.tables.items()}, **{n: m.tags for n, m in self.models.items()}})
+
+    def reads(self, model: str) -> set[tuple[str, str]]:
+        """What a model's own SELECT reads, as (layer, table)."""
+        return set(self.selects[model].reads) if model in self.selects else set()
+
+    def referencing(self, dimension: str) -> list[tuple[str, str]]:
+        """The references that point to a dimension, as (fact, key column), in order."""
+        return [
+            (name, key)
+            for name, model in sorted(self.models.items())
+            for key, ref in model.references.items()
+            if ref.dimension == dimension
+        ]
+
+    def inputs(self, model: str) -> set[tuple[str, str]]:
+        """All tables whose change can change a model's rows: what it reads, what it points to, and for a dimension what points to it."""
+        found = self.reads(model)
+        found |= {("gold", reference.dimension) for reference in self.models[model].references.values()}
+        if self.models[model].kind == "dimension" and not self.models[model].calendar:
+            for fact, key in self.referencing(model):
+                through = self.models[fact].references[key].through
+                found |= {("gold", self.models[fact].references[through].dimension)} if through else self.reads(fact)
+        return found
+
+    def definition(self, name: str) -> int:
+        """A number that changes with the definition that a silver table or a gold model is built by: 60 bits of a SHA-256."""
+        if name in self.tables:
+            table = self.tables[name]
+            words: object = [table.mode, table.keys, table.sequence, table.history, {c: str(t.type) for c, t in table.columns.items()}]
+        else:
+            pointing = [
+                (fact, key, self.models[fact].references[key].model_dump(mode="json"), self._text(fact))
+                for fact, key in self.referencing(name)
+            ]
+            words = [self.models[name].model_dump(mode="json", by_alias=True), self._text(name), pointing]
+        return int(hashlib.sha256(json.dumps(words, sort_keys=True, default=str).encode()).hexdigest()[:15], 16)
+
+    def _text(self, model: str) -> str:
+        return self.selects[model].text if model in self.selects else ""
