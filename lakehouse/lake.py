@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING
 
 from lakehouse.catalog import Catalog, load
 from lakehouse.errors import UsageError
-from lakehouse.layout import lake_uri, table_uri
+from lakehouse.layout import DEFINITION, consumed, lake_uri, table_uri
 from lakehouse.ledger import Ledger
 from lakehouse.settings import Settings
 from lakehouse.storage.delta import Table, create_table, open_table
 from lakehouse.storage.effects import Effects
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from datetime import datetime
     from pathlib import Path
 
     import pyarrow as pa
 
-    from lakehouse.engines.duck import Duck
+    from lakehouse.engines.duck import Duck, Session
     from lakehouse.sources.database import Database
 
 
@@ -47,6 +48,7 @@ class Lake:
     ledger: Ledger
     options: dict[str, str] = field(default_factory=dict)
     _databases: dict[str, Database] = field(default_factory=dict)
+    _duck: Duck | None = None
     _tables: dict[tuple[str, str], Table] = field(default_factory=dict)
 
     @classmethod
@@ -84,11 +86,13 @@ class Lake:
             self._databases[source] = Database(connect(url, self.project), self.settings.batch_rows)
         return self._databases[source]
 
-    def engine(self) -> Duck:
-        """A new private SQL engine."""
-        from lakehouse.engines.duck import Duck  # noqa: PLC0415  loaded where SQL runs
+    def engine(self) -> AbstractContextManager[Session]:
+        """A session of the SQL engine, opened at its first use and shared by the whole run."""
+        if self._duck is None:
+            from lakehouse.engines.duck import Duck  # noqa: PLC0415  loaded where SQL runs
 
-        return Duck(int(self.settings.memory_limit))
+            self._duck = Duck(int(self.settings.memory_limit))
+        return self._duck.session()
 
     def table(self, layer: str, name: str) -> Table | None:
         """The handle on a table of the lake, one for the whole run, or None where there is none yet."""
@@ -99,13 +103,33 @@ class Lake:
             self._tables[layer, name] = found
         return self._tables[layer, name]
 
+    def inputs(self, layer: str, name: str) -> dict[tuple[str, str], Table | None]:
+        """The tables that a silver table or a gold model is built from, with their handles."""
+        pairs = {("bronze", name)} if layer == "silver" else self.catalog.inputs(name)
+        return {pair: self.table(*pair) for pair in sorted(pairs)}
+
+    def behind(self, layer: str, name: str) -> str | None:
+        """Why a silver table or a gold model is not what its inputs and its definition say; None where it is."""
+        table, inputs = self.table(layer, name), self.inputs(layer, name)
+        if layer == "silver" and inputs["bronze", name] is None:
+            return None
+        if table is None:
+            return f"there is no {layer} table yet"
+        if table.number(DEFINITION) != self.catalog.definition(name):
+            return "its definition changed"
+        moved = [".".join(pair) for pair, there in inputs.items() if there is not None and table.number(consumed(*pair)) != there.batch]
+        return f"{', '.join(moved)} moved on since it was built" if moved else None
+
     def make_table(self, layer: str, name: str, schema: pa.Schema) -> Table:
         """The handle on a new empty table of the lake."""
         self._tables[layer, name] = create_table(table_uri(self.uri, layer, name), f"{layer}.{name}", schema, self.effects, self.options)
         return self._tables[layer, name]
 
     def close(self) -> None:
-        """End the connections to the sources."""
+        """End the connections to the sources and the SQL engine."""
+        if self._duck is not None:
+            self._duck.close()
+            self._duck = None
         for database in self._databases.values():
             database.close()
         self._databases.clear()

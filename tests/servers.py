@@ -28,7 +28,7 @@ def free_port() -> int:
 
 def address(port: int, database: str, password: str = PASSWORD) -> str:
     """The URL of a database of a local PostgreSQL."""
-    return f"postgresql://{USER}:{quote(password, safe='')}@127.0.0.1:{port}/{quote(database, safe="")}"
+    return f"postgresql://{USER}:{quote(password, safe='')}@127.0.0.1:{port}/{quote(database, safe='')}"
 
 
 class Postgres:

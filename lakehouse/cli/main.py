@@ -30,11 +30,10 @@ _debug = {"on": False}
 
 @app.callback()
 def _main(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    _: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
 ) -> None:
     """SQL sources become Delta tables and a star schema, on one machine."""
-    _debug["on"] = debug or bool(os.environ.get("LAKEHOUSE_DEBUG"))
     if version:
         from lakehouse import __version__
 
@@ -195,7 +194,12 @@ def schema(
 def main() -> int:
     """Run the command line; its exit code."""
     signal.signal(signal.SIGTERM, _terminated)
-    _debug["on"] = "--debug" in sys.argv
+    _debug["on"] = "--debug" in sys.argv or bool(os.environ.get("LAKEHOUSE_DEBUG"))
+    if _debug["on"]:
+        import logging
+
+        logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+        logging.getLogger("lakehouse").setLevel(logging.DEBUG)
     import click
 
     try:

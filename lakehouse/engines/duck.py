@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import tempfile
-from typing import TYPE_CHECKING, Self
+from contextlib import contextmanager
+from itertools import count
+from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
 
 from lakehouse.errors import ModelError, UsageError
+from lakehouse.layout import LAYERS
 from lakehouse.transform.names import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from types import TracebackType
 
 KEY_MACRO = "create macro _key(text) as ('0x' || left(md5(text), 15))::bigint"
 
 
 class Duck:
-    """One private in-memory connection; closed with its spill folder by `with`."""
+    """One in-memory database for a whole run: its memory limit and spill folder hold for all sessions together."""
 
     def __init__(self, memory_limit: int) -> None:
-        """Open a connection in UTC that holds at most `memory_limit` bytes of its own."""
+        """Open it in UTC, holding at most `memory_limit` bytes of its own."""
         self._spill = tempfile.TemporaryDirectory(prefix="lakehouse-", ignore_cleanup_errors=True)
-        self._shapes = 0
+        self._numbers = count(1)
         self._connection = duckdb.connect(
             config={
                 "memory_limit": f"{max(memory_limit // 1024**2, 64)}MiB",
@@ -34,22 +36,37 @@ class Duck:
                 "autoload_known_extensions": False,
             }
         )
-        for statement in ("set timezone = 'UTC'", KEY_MACRO, "create schema bronze", "create schema silver", "create schema gold"):
-            self._connection.execute(statement)
+        self._connection.execute("set global timezone = 'UTC'")
 
-    def __enter__(self) -> Self:
-        """The engine itself."""
-        return self
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """A session with a catalogue of its own; its tables are gone when it ends."""
+        name, connection = f"session_{next(self._numbers)}", self._connection.cursor()
+        try:
+            connection.execute(
+                f"attach ':memory:' as {name}; use {name}; {KEY_MACRO}; " + "; ".join(f"create schema {layer}" for layer in LAYERS)
+            )
+            yield Session(connection)
+        finally:
+            connection.close()
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
-        """Close the connection and remove what it spilled."""
+    def close(self) -> None:
+        """End it and remove what it spilled."""
         self._connection.close()
         self._spill.cleanup()
 
+
+class Session:
+    """One step's work in SQL."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Use `Duck.session`."""
+        self._connection = connection
+        self._shapes = count(1)
+
     def table(self, name: str, schema: pa.Schema, files: Sequence[str]) -> None:
         """Make Parquet files readable as `name`, with the columns of `schema`; those that a file lacks are NULL."""
-        self._shapes += 1
-        shape = f"_shape_{self._shapes}"
+        shape = f"_shape_{next(self._shapes)}"
         self._connection.register(shape, schema.empty_table())
         columns = ", ".join(quote(column) for column in schema.names)
         rows = f"select {columns} from {shape}"

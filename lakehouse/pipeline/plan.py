@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lakehouse.layout import DEFINITION, WATERMARK, consumed
+from lakehouse.layout import WATERMARK
 from lakehouse.model.run import Window, cursor_from_number
 
 if TYPE_CHECKING:
@@ -26,11 +26,12 @@ def plan(lake: Lake, select: Iterable[str] = ()) -> list[dict[str, Any]]:
         if node in lake.catalog.tables:
             table = lake.catalog.tables[node]
             rows.append({"step": "bronze", "table": node, **_bronze(lake, table)})
-            rows.append({"step": "silver", "table": node, **_silver(lake, node)})
+            moving.add(("bronze", node))
+            rows.append({"step": "silver", "table": node, **_built(lake, "silver", node, moving)})
             moving.add(("silver", node))
         else:
-            rows.append({"step": "gold", "table": node, **_gold(lake, node, moving)})
-            moving |= {("gold", node)} if rows[-1]["action"] != "wait" else set()
+            rows.append({"step": "gold", "table": node, **_built(lake, "gold", node, moving)})
+            moving |= {("gold", node)} if moving & lake.inputs("gold", node).keys() else set()
     return rows
 
 
@@ -56,31 +57,9 @@ def _bronze(lake: Lake, table: Table) -> dict[str, Any]:
     return _row("read", f"{table.cursor} from the watermark {mark} less the look-back {table.lookback}", Window(low))
 
 
-def _silver(lake: Lake, name: str) -> dict[str, Any]:
-    bronze, silver = lake.table("bronze", name), lake.table("silver", name)
-    if bronze is None or silver is None:
-        return _row("build", "there is no silver table yet")
-    if silver.number(DEFINITION) != lake.catalog.definition(name):
-        return _row("rebuild", "the table's definition changed: every key is folded again from bronze")
-    done = silver.number(consumed("bronze", name)) or 0
-    if done < bronze.batch:
-        return _row("fold", f"bronze is at batch {bronze.batch}, silver has consumed {done}")
-    return _row("wait", f"silver has consumed bronze batch {done}; it folds what the read brings")
-
-
-def _gold(lake: Lake, name: str, moving: set[tuple[str, str]]) -> dict[str, Any]:
-    gold = lake.table("gold", name)
-    inputs = lake.catalog.inputs(name)
-    if gold is None:
-        return _row("build", "there is no gold table yet")
-    if gold.number(DEFINITION) != lake.catalog.definition(name):
-        return _row("rebuild", "the model's definition changed")
-    behind = [
-        ".".join(pair)
-        for pair in sorted(inputs)
-        if (table := lake.table(*pair)) is not None and gold.number(consumed(*pair)) != table.batch
-    ]
-    if behind:
-        return _row("build", f"{', '.join(behind)} moved since the last build")
-    following = [".".join(pair) for pair in sorted(inputs & moving)]
-    return _row("wait", f"up to date; follows {', '.join(following)}" if following else "up to date")
+def _built(lake: Lake, layer: str, name: str, moving: set[tuple[str, str]]) -> dict[str, Any]:
+    reason = lake.behind(layer, name)
+    if reason:
+        return _row("build", reason)
+    following = [".".join(pair) for pair in lake.inputs(layer, name) if pair in moving]
+    return _row("wait", f"up to date; follows what comes to {', '.join(following)}" if following else "up to date")

@@ -34,7 +34,9 @@ def query(lake: Lake, text: str) -> pa.Table:
                 engine.table(f"{layer}.{quote(name)}", table.schema, files)
                 folders.append(table.place)
         engine.lock(folders)
-        return engine.ask(text)
+        answer = engine.ask(text)
+    lake.close()
+    return answer
 
 
 def scan(lake: Lake, name: str) -> pl.LazyFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING
 
@@ -9,8 +10,6 @@ from lakehouse.errors import LakehouseError, UsageError
 from lakehouse.model.run import Run, Step
 from lakehouse.stages.bronze import append
 from lakehouse.stages.extract import extract
-from lakehouse.stages.gold import build
-from lakehouse.stages.silver import fold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -78,20 +77,51 @@ def _silver_name(lake: Lake, word: str) -> str:
 
 def _work(lake: Lake, node: str, *, full_refresh: bool, rebuild: bool) -> list[tuple[str, Callable[[], Step]]]:
     if node in lake.catalog.models:
-        return [("gold", lambda: build(lake, lake.catalog.models[node]))]
+        return [("gold", lambda: _gold(lake, node))]
     table = lake.catalog.tables[node]
     return [
         ("bronze", lambda: append(lake, extract(lake, table, full_refresh=full_refresh))),
-        ("silver", lambda: fold(lake, table, rebuild=rebuild)),
+        ("silver", lambda: _silver(lake, node, rebuild=rebuild)),
     ]
 
 
+def _silver(lake: Lake, name: str, *, rebuild: bool) -> Step:
+    if not rebuild and lake.behind("silver", name) is None:
+        return _unchanged(lake, "silver", name)
+    from lakehouse.stages.silver import fold  # noqa: PLC0415  a run without changes does not load Polars
+
+    return fold(lake, lake.catalog.tables[name], rebuild=rebuild)
+
+
+def _gold(lake: Lake, name: str) -> Step:
+    if lake.behind("gold", name) is None:
+        return _unchanged(lake, "gold", name)
+    from lakehouse.stages.gold import build  # noqa: PLC0415  as above
+
+    return build(lake, lake.catalog.models[name])
+
+
+def _unchanged(lake: Lake, layer: str, name: str) -> Step:
+    table = lake.table(layer, name)
+    return Step(layer, name, "unchanged", version=None if table is None else table.version)
+
+
 def _attempt(step: str, node: str, work: Callable[[], Step]) -> Step:
+    """The step as it ended; whatever breaks it is a recorded failure, so that the other tables go on."""
     begun = time.monotonic()
     try:
         done = work()
     except LakehouseError as exc:
         done = Step(step, node, "failed", error={"kind": exc.kind, "message": str(exc), "exit_code": str(exc.exit_code)})
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as exc:  # the engines' panics are no Exceptions
+        message = (
+            f"{node}: {step} broke with {type(exc).__name__}: {str(exc).partition(chr(10))[0][:400]}. Run again with --debug and report it."
+        )
+        done = Step(step, node, "failed", error={"kind": type(exc).__name__, "message": message, "exit_code": "1"})
+        if logging.getLogger("lakehouse").isEnabledFor(logging.DEBUG):
+            logging.getLogger("lakehouse").debug("the step's traceback", exc_info=exc)
     done.seconds = round(time.monotonic() - begun, 3)
     return done
 

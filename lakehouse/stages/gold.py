@@ -17,7 +17,7 @@ from lakehouse.transform.star import calendar, dimension, fact
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lakehouse.engines.duck import Duck
+    from lakehouse.engines.duck import Session
     from lakehouse.lake import Lake
     from lakehouse.model.star import Model
     from lakehouse.storage.delta import Table
@@ -35,16 +35,16 @@ def build(lake: Lake, model: Model) -> Step:
     """
     step = Step("gold", model.name, "unchanged")
     gold = lake.table("gold", model.name)
-    inputs = {pair: lake.table(*pair) for pair in sorted(lake.catalog.inputs(model.name))}
+    step.version = None if gold is None else gold.version
+    if lake.behind("gold", model.name) is None:
+        return step
+    inputs = lake.inputs("gold", model.name)
     if missing := [".".join(pair) for pair, table in inputs.items() if table is None]:
         raise ModelError(
             f"{', '.join(missing)} has no rows yet", where=f"gold.{model.name}", next_step="Run it first, or load rows into its source."
         )
     numbers = {consumed(*pair): table.batch for pair, table in inputs.items() if table is not None}
     numbers[DEFINITION] = lake.catalog.definition(model.name)
-    step.version = None if gold is None else gold.version
-    if gold is not None and all(gold.number(app_id) == number for app_id, number in numbers.items()):
-        return step
     with lake.engine() as engine:
         for (layer, name), table in inputs.items():
             if table is not None:
@@ -60,7 +60,7 @@ def build(lake: Lake, model: Model) -> Step:
     return step
 
 
-def _stage(lake: Lake, engine: Duck, model: Model) -> None:
+def _stage(lake: Lake, engine: Session, model: Model) -> None:
     """Leave the model's rows in `_staged`."""
     where = f"sql/gold/{model.name}.sql"
     if model.calendar:
@@ -102,15 +102,15 @@ def _members(lake: Lake, model: Model) -> list[str]:
     return queries
 
 
-def _shape(engine: Duck, table: str) -> pa.Schema:
+def _shape(engine: Session, table: str) -> pa.Schema:
     return engine.rows(f"select * from {table} limit 0").schema
 
 
-def _count(engine: Duck, query: str) -> int:
+def _count(engine: Session, query: str) -> int:
     return int(engine.rows(f"select count(*) as n from {query}").column("n")[0].as_py())
 
 
-def _require_sound(engine: Duck, model: Model) -> None:
+def _require_sound(engine: Session, model: Model) -> None:
     keys = ", ".join(quote(name) for name in model.keys)
     own = quote(model.surrogate_key or "")
     if model.kind != "dimension":
@@ -132,7 +132,7 @@ def _require_sound(engine: Duck, model: Model) -> None:
         )
 
 
-def _check(engine: Duck, model: Model) -> dict[str, int]:
+def _check(engine: Session, model: Model) -> dict[str, int]:
     if not model.expect:
         return {}
     known = (
@@ -141,7 +141,7 @@ def _check(engine: Duck, model: Model) -> dict[str, int]:
     return require_no_stop(engine.rows(failing_counts(known, model.expect)).to_pylist()[0], model.expect, f"gold.{model.name}")
 
 
-def _write(lake: Lake, engine: Duck, model: Model, gold: Table | None, commit: Commit) -> tuple[int, Table]:
+def _write(lake: Lake, engine: Session, model: Model, gold: Table | None, commit: Commit) -> tuple[int, Table]:
     """Write what differs in one commit; (rows that came, the handle)."""
     schema = _delta_schema(_shape(engine, "_staged"), model)
     if gold is None:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from lakehouse.errors import QualityError
 from lakehouse.layout import BATCH, DEFINITION, EXTRACTED_AT, FAILED_CHECKS, IS_CURRENT, RUN_ID, SEQUENCE, VALID_FROM, VALID_TO, consumed
 from lakehouse.model.run import Commit, Step
-from lakehouse.storage.delta import to_batches
+from lakehouse.storage.frames import to_batches
 from lakehouse.transform.checks import failing_counts, require_no_stop
 from lakehouse.transform.fold import SEQ, difference, fold_current, fold_history, row_hash
 
@@ -38,16 +38,14 @@ def fold(lake: Lake, metadata: Metadata, *, rebuild: bool = False) -> Step:
     name = metadata.name
     step = Step("silver", name, "unchanged")
     bronze, silver = lake.table("bronze", name), lake.table("silver", name)
-    if bronze is None:
+    step.version = None if silver is None else silver.version
+    if bronze is None or (not rebuild and lake.behind("silver", name) is None):
         return step
     folding = _Folding(lake, metadata, bronze)
     numbers = {consumed("bronze", name): bronze.batch, DEFINITION: lake.catalog.definition(name)}
     schema = folding.schema()
     done = 0 if silver is None else silver.number(consumed("bronze", name)) or 0
     whole = rebuild or silver is None or silver.number(DEFINITION) != numbers[DEFINITION] or not schema.equals(silver.schema)
-    step.version = None if silver is None else silver.version
-    if not whole and done == bronze.batch:
-        return step
     new = folding.versions(above=0 if whole else done)
     step.rows_in, greatest = folding.require_sound(new)
     step.failed_checks = folding.check(new)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote, urlsplit
 
-import polars as pl
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Field, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
@@ -24,6 +23,8 @@ from lakehouse.storage.parquet import WrittenFile, write_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    import polars as pl
 
     from lakehouse.model.run import Commit
     from lakehouse.storage.effects import Effects
@@ -115,6 +116,8 @@ class Table:
 
         Columns that a file was written without are NULL. `paths_as` adds a column that names each row's file.
         """
+        import polars as pl  # noqa: PLC0415  a run without changes does not load it
+
         chosen = [file.uri for file in (self.files() if files is None else files)]
         schema = pl.Schema(pl.from_arrow(self.schema.empty_table()).schema)  # type: ignore[union-attr]  # a table gives a frame
         if not chosen:
@@ -174,6 +177,8 @@ class Table:
 
         Only files that hold such rows are rewritten (copy on write); NULL matches NULL. Memory is the change, not the table.
         """
+        from lakehouse.storage.frames import to_batches  # noqa: PLC0415
+
         match = list(match)
         lost = gone.select(match).unique()
         touched = self._holding(lost)
@@ -257,19 +262,6 @@ def _properties(commit: Commit, batch: int, facts: Mapping[str, Any]) -> CommitP
         app_transactions=[Transaction(app_id, number) for app_id, number in numbers.items()],
         max_commit_retries=0,
     )
-
-
-def to_batches(frame: pl.DataFrame, schema: pa.Schema) -> list[pa.RecordBatch]:
-    """A frame as Arrow batches of exactly `schema`.
-
-    Raises:
-        StorageError: A column is missing or a value does not fit.
-    """
-    try:
-        table: pa.Table = frame.select(schema.names).to_arrow(compat_level=pl.CompatLevel.oldest())
-        return cast("list[pa.RecordBatch]", table.cast(schema).to_batches())
-    except (pa.ArrowInvalid, pl.exceptions.ColumnNotFoundError) as exc:
-        raise StorageError(f"rows do not fit the table's columns: {exc}") from exc
 
 
 def open_table(uri: str, name: str, effects: Effects, options: Mapping[str, str]) -> Table | None:

@@ -1,0 +1,32 @@
+"""Each test of the source port runs once on every kind of database."""
+
+import sqlite3
+from contextlib import closing
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from tests.contract.backend import Backend
+from tests.servers import Postgres
+
+_numbers = count()
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Backend:
+    with closing(sqlite3.connect(tmp_path / "source.db")) as connection:
+        connection.execute("vacuum")  # makes the file
+    return Backend(f"sqlite://{tmp_path}/source.db", tmp_path)
+
+
+@pytest.fixture
+def postgresql(postgres: Postgres, tmp_path: Path) -> Backend:
+    return Backend(postgres.create_database(f"source {next(_numbers)}"), tmp_path)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def backend(request: pytest.FixtureRequest) -> Backend:
+    found = request.getfixturevalue(request.param)
+    assert isinstance(found, Backend)
+    return found

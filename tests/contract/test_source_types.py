@@ -1,0 +1,209 @@
+"""Every value comes through the door exactly, or is refused with its column's name."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from lakehouse.errors import SourceDataError, SourceError
+from tests.contract.backend import Backend, define
+
+EXACT: list[tuple[str, str, str, list[object], list[object] | None]] = [
+    # lake type, SQLite's type, PostgreSQL's type, values in, values out (None: the same)
+    ("smallint", "SMALLINT", "smallint", [-32768, 0, 32767], None),
+    ("integer", "INTEGER", "integer", [-(2**31), -1, 2**31 - 1], None),
+    ("bigint", "BIGINT", "bigint", [-(2**63), 2**53 + 1, 2**63 - 1], None),
+    ("integer", "TEXT", "text", ["-7", "0", "2147483647"], [-7, 0, 2147483647]),
+    ("bigint", "NUMERIC(19,0)", "numeric(19,0)", [9007199254740993], None),
+    ("boolean", "BOOLEAN", "boolean", [True, False], None),
+    ("boolean", "INTEGER", "integer", [1, 0], [True, False]),
+    ("float", "FLOAT", "real", [0.5, -1.25, 0.0], None),
+    ("double", "DOUBLE", "double precision", [0.1, -1e308, 5e-324, 1 / 3], None),
+    ("decimal(12,2)", "DECIMAL(12,2)", "numeric(12,2)", ["0.1", "-0.01", "9999999999.99", "7"], None),
+    ("decimal(38,10)", "TEXT", "numeric(38,10)", ["0.1", "-1234567890123456789012345678.0123456789", "1" * 28], None),
+    ("decimal(30,15)", "TEXT", "numeric(30,15)", ["0.1", "-0.000000000000001", "999999999999999.999999999999999"], None),
+    ("decimal(38,38)", "TEXT", "numeric(38,38)", ["0." + "1" * 38, "-0." + "9" * 38], None),
+    ("decimal(38,0)", "TEXT", "numeric(38,0)", ["9" * 38, "-" + "9" * 38], None),
+    ("date", "DATE", "date", ["0001-01-01", "1969-12-31", "2024-02-29", "9999-12-31"], None),
+    ("timestamp", "TIMESTAMP", "timestamp", ["0001-01-01 00:00:00", "1969-12-31 23:59:59.999999", "9999-12-31 23:59:59.999999"], None),
+    ("timestamp", "DATETIME", "timestamp(3)", ["2024-02-29 10:20:30.123", "2024-02-29 10:20:30"], None),
+    ("timestamp", "TEXT", "text", ["2024-02-29 10:20:30.000001", "2024-02-29T10:20:30Z", "2024-02-29T10:20:30.5+00:00"], None),
+    ("timestamp", "TIMESTAMP", "timestamptz", ["2024-02-29 10:20:30.123456+00:00", "0001-01-01 00:00:00+00:00"], None),
+    ("string", "TEXT", "text", ["", "o'clock \"quoted\"", "two\nlines\r\n\ttab", "back\\slash %s %%", "😀 é 漢", " spaces "], None),
+    ("string", "VARCHAR(9)", "varchar(9)", ["a", "", "123456789"], None),
+    ("binary", "BLOB", "bytea", [b"", b"\x00\xff\x00", b"'quoted'"], None),
+    ("string", "INTEGER", "integer", [7, -1], ["7", "-1"]),
+]
+
+
+def expected(lake: str, value: object) -> object:
+    """A value that was given as text, as the lake's type has it."""
+    if not isinstance(value, str) or lake == "string":
+        return value
+    if lake.startswith("decimal"):
+        return Decimal(value)
+    if lake == "date":
+        return date.fromisoformat(value)
+    return datetime.fromisoformat(value).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("lake", "sqlite_type", "postgresql_type", "given", "out"), EXACT)
+def test_values_arrive_exactly(
+    backend: Backend, lake: str, sqlite_type: str, postgresql_type: str, given: list[object], out: list[object] | None
+) -> None:
+    native = {"sqlite": sqlite_type, "postgresql": postgresql_type}
+    arrived = backend.through(native, [None, None, *given, None], lake)
+    wanted = [expected(lake, value) for value in given] if out is None else out
+    assert arrived == [None, None, *wanted, None]
+    assert [type(value) for value in arrived[2:-1]] == [type(value) for value in wanted]
+
+
+def test_types_are_discovered_where_none_are_declared(backend: Backend) -> None:
+    if backend.is_sqlite:
+        backend.execute("create table t (a INTEGER, b DECIMAL(12,2), c DATE, d DATETIME, e BLOB, f REAL, g BOOLEAN, h VARCHAR(5), i)")
+        types = "bigint decimal(12,2) date timestamp binary double boolean string string"
+    else:
+        backend.execute("create table t (a int, b numeric(12,2), c date, d timestamptz, e bytea, f float8, g bool, h varchar(5), i real)")
+        types = "integer decimal(12,2) date timestamp binary double boolean string float"
+    assert [str(kind) for kind in backend.describe("t").types.values()] == types.split()
+
+
+def test_empty_table_gives_no_batch(backend: Backend) -> None:
+    backend.execute("create table t (id integer, at timestamp, what text)")
+    assert backend.batches(define("t")) == []
+
+
+def test_first_row_without_any_value(backend: Backend) -> None:
+    backend.execute("create table t (a integer, b double precision, c decimal(12,2), d timestamp, e text, f date, g boolean)")
+    backend.insert("t", (None,) * 7, (1, 0.5, "0.10", "2024-01-01 00:00:00.5", "x", "2024-01-01", True))
+    none, row = sorted(backend.read(define("t")), key=lambda row: row["a"] is not None)
+    assert set(none.values()) == {None}
+    assert list(row.values()) == [
+        1,
+        0.5,
+        Decimal("0.10"),
+        datetime(2024, 1, 1, 0, 0, 0, 500_000, UTC),
+        "x",
+        date(2024, 1, 1),
+        True,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lake", "sqlite_type", "postgresql_type", "value"),
+    [
+        ("integer", "BIGINT", "bigint", 2**31),
+        ("smallint", "INTEGER", "integer", -32769),
+        ("bigint", "TEXT", "text", "9223372036854775808"),
+        ("integer", "TEXT", "text", "seven"),
+        ("integer", "TEXT", "text", ""),
+        ("integer", "DOUBLE", "double precision", 1.5),
+        ("bigint", "DOUBLE", "double precision", 1e19),
+        ("double", "BIGINT", "bigint", 2**53 + 1),
+        ("boolean", "INTEGER", "integer", 2),
+        ("float", "DOUBLE", "double precision", 1e300),
+        ("double", "TEXT", "text", "much"),
+        ("decimal(5,2)", "TEXT", "numeric(12,2)", "1000.00"),
+        ("decimal(5,2)", "TEXT", "numeric(12,3)", "0.125"),
+        ("decimal(5,2)", "TEXT", "text", "1e2"),
+        ("bigint", "TEXT", "numeric(12,2)", "1.50"),
+        ("date", "TEXT", "text", "2023-02-29"),
+        ("date", "TEXT", "timestamp", "2024-02-29 10:20:30"),
+        ("timestamp", "TEXT", "text", "yesterday"),
+        ("timestamp", "TEXT", "text", "2024-02-29 10:20:30.1234567"),
+        ("timestamp", "TEXT", "text", "2024-02-29 25:00:00"),
+        ("timestamp", "TEXT", "text", "2024-02-29 10:20:30+02:00"),
+        ("timestamp", "TEXT", "timestamp", "infinity"),
+        ("timestamp", "TEXT", "timestamptz", "-infinity"),
+    ],
+)
+def test_values_that_do_not_fit_are_refused(backend: Backend, lake: str, sqlite_type: str, postgresql_type: str, value: object) -> None:
+    native = {"sqlite": sqlite_type, "postgresql": postgresql_type}
+    with pytest.raises(SourceDataError, match=r"shop\.tested.* v ") as caught:
+        backend.through(native, [None, value], lake)
+    assert caught.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("native", "value"),
+    [
+        ("INTEGER", "seven"),
+        ("INTEGER", 1.5),
+        ("BOOLEAN", "maybe"),
+        ("REAL", "much"),
+        ("DECIMAL(12,2)", "much"),
+        ("DECIMAL(16,2)", 12345678901234.56),
+        ("DATE", 20240229),
+        ("TIMESTAMP", 1709202030),
+        ("TIMESTAMP", b"\xff\xfe"),
+        ("TEXT", b"\xff\xfe"),
+    ],
+)
+def test_sqlite_values_that_their_column_does_not_promise_are_refused(sqlite: Backend, native: str, value: object) -> None:
+    with pytest.raises(SourceDataError, match=r"shop\.tested.* v "):
+        sqlite.through(native, [None, value])
+
+
+@pytest.mark.parametrize(
+    ("native", "value"),
+    [
+        ("uuid", "8c1e1f5e-3b0e-4a54-9b1c-0d9d2f7f5a11"),
+        ("jsonb", '{"a": [1, "ü"]}'),
+        ("json", '{ "a":1}'),
+        ("integer[]", "{1,NULL,3}"),
+        ("text[][]", '{{a,"b c"},{d,e}}'),
+        ("mood", "so so"),
+        ("interval", "1 year 2 mons 03:04:05.000006"),
+        ("numeric", "12345678901234567890.123456789012345678901234567890123456789"),
+        ("numeric", "NaN"),
+        ("numeric(50,2)", "123456789012345678901234567890123456789012345678.90"),
+        ("numeric(5,-2)", "12300"),
+        ("money", "$1,234.50"),
+        ("time", "24:00:00"),
+        ("time", "10:20:30.123456"),
+        ("timetz", "10:20:30+05:30"),
+        ("inet", "10.0.0.0/8"),
+        ("bit(3)", "101"),
+        ("point", "(1,2.5)"),
+        ("int4range", "[1,5)"),
+        ("tsvector", "'cat' 'sat'"),
+        ("positive", "7"),
+        ("char(3)", "abc"),
+        ("pair", "(1,x)"),
+    ],
+)
+def test_postgresql_types_without_a_like_arrive_as_their_text(postgresql: Backend, native: str, value: str) -> None:
+    postgresql.execute(
+        "create type mood as enum ('fine', 'so so')",
+        "create domain positive as integer check (value > 0)",
+        "create type pair as (a int, b text)",
+    )
+    assert postgresql.through(native, [None, value]) == [None, value]
+
+
+def test_a_domain_is_read_as_its_declared_type(postgresql: Backend) -> None:
+    postgresql.execute("create domain price as numeric(12,2)")
+    assert postgresql.through("price", ["0.10", None], "decimal(12,2)") == [Decimal("0.10"), None]
+
+
+@pytest.mark.parametrize(
+    ("native", "value"),
+    [("numeric(12,2)", "NaN"), ("numeric(12,2)", None), ("date", "infinity"), ("date", "0044-03-15 BC"), ("timestamp", "0044-03-15 BC")],
+)
+def test_postgresql_values_that_no_lake_type_holds_are_refused(postgresql: Backend, native: str, value: Any) -> None:  # noqa: ANN401
+    if value is None:
+        assert postgresql.through(native, [None]) == [None]
+        return
+    with pytest.raises(SourceError, match=r"shop\.tested"):
+        postgresql.through(native, [None, value])
+
+
+def test_timestamptz_is_utc_whatever_the_writer_s_zone(postgresql: Backend) -> None:
+    arrived = postgresql.through("timestamptz", ["2024-03-31 01:30:00+01:00", "2024-03-31 03:30:00.000001+05:30"])
+    assert arrived == [datetime(2024, 3, 31, 0, 30, tzinfo=UTC), datetime(2024, 3, 30, 22, 0, 0, 1, UTC)]
+
+
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan"])
+def test_doubles_keep_what_is_no_number(postgresql: Backend, value: str) -> None:
+    assert [str(found) for found in postgresql.through("double precision", [float(value)])] == [value]

@@ -1,0 +1,102 @@
+"""The last-observation rule in DuckDB, beside a few lines of plain Python that say the same."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lakehouse.transform.unseen import unseen_rows
+from tests.lakes import sql_session
+
+Row = tuple[Any, ...]
+INCOMING = pa.schema([("k", pa.int64()), ("at", pa.int64()), ("v", pa.string())])
+SEEN = pa.schema([*INCOMING, ("_batch", pa.int64())])
+SMALL = st.one_of(st.none(), st.integers(0, 2))
+ROWS = st.tuples(SMALL, st.integers(0, 3), st.sampled_from([None, "", "a", "b"]))
+
+
+def unseen(seen: list[Row], incoming: list[Row], *, keys: tuple[str, ...] = ("k",), low: int | None = None) -> Counter[Row]:
+    """The product's answer; `seen` has the batch as its last value."""
+    query = unseen_rows(INCOMING.names, keys, "at", low)
+    with sql_session() as engine:
+        engine.stream("_seen", SEEN, iter(batches(seen, SEEN)))
+        engine.execute("create table bronze.seen as select * from _seen")
+        engine.stream("incoming", INCOMING, iter(batches(incoming, INCOMING)))
+        return Counter(tuple(row.values()) for row in engine.rows(query).to_pylist())
+
+
+def batches(rows: list[Row], schema: pa.Schema) -> list[pa.RecordBatch]:
+    return [pa.RecordBatch.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema=schema)]
+
+
+def expected(seen: list[Row], incoming: list[Row]) -> Counter[Row]:
+    """Rows that are not in the last batch of their key."""
+    last: dict[object, int] = {}
+    for key, _, _, batch in seen:
+        last[key] = max(batch, last.get(key, 0))
+    return Counter(row for row in incoming if (*row, last.get(row[0])) not in seen)
+
+
+def test_a_row_equal_to_the_last_observation_is_skipped() -> None:
+    assert unseen([(1, 1, "a", 1)], [(1, 1, "a"), (2, 1, "a")]) == Counter([(2, 1, "a")])
+
+
+def test_a_change_back_at_one_cursor_value_is_seen() -> None:
+    seen = [(1, 1, "a", 1), (1, 1, "b", 2)]
+    assert unseen(seen, [(1, 1, "a")]) == Counter([(1, 1, "a")])
+    assert not unseen([*seen, (1, 1, "a", 3)], [(1, 1, "a")])
+
+
+def test_null_equals_null_and_nothing_else() -> None:
+    seen = [(None, 1, None, 1), (1, 1, None, 1)]
+    assert not unseen(seen, [(None, 1, None), (1, 1, None)])
+    assert unseen(seen, [(None, 1, ""), (1, 1, "")]) == Counter([(None, 1, ""), (1, 1, "")])
+
+
+def test_two_versions_of_one_batch_are_both_seen() -> None:
+    assert not unseen([(1, 1, "a", 1), (1, 2, "b", 1)], [(1, 1, "a"), (1, 2, "b")])
+
+
+def test_keys_of_two_columns() -> None:
+    seen = [(1, 1, "a", 1), (1, 1, "b", 2)]
+    assert not unseen(seen, [(1, 1, "a"), (1, 1, "b")], keys=("k", "v"))
+
+
+def test_without_keys_multiplicities_count() -> None:
+    seen = [(1, 1, "a", 1), (1, 1, "a", 2), (1, 2, "b", 2)]
+    incoming = [(1, 1, "a")] * 3 + [(1, 2, "b")] + [(1, 3, "c")] * 2
+    assert unseen(seen, incoming, keys=()) == Counter([(1, 1, "a"), (1, 3, "c"), (1, 3, "c")])
+
+
+def test_without_keys_only_the_window_is_compared() -> None:
+    assert not unseen([(1, 5, "a", 1), (1, 1, "a", 1)], [(1, 5, "a")], keys=(), low=5)
+
+
+def test_an_instant_bounds_the_window() -> None:
+    low = datetime(2024, 1, 2, tzinfo=UTC)
+    shape = pa.schema([("at", pa.timestamp("us", "UTC")), ("_batch", pa.int64())])
+    with sql_session() as engine:
+        engine.stream("_seen", shape, iter([pa.RecordBatch.from_pylist([{"at": low, "_batch": 1}], schema=shape)]))
+        engine.execute("create table bronze.seen as select * from _seen")
+        engine.execute("create table incoming as select \"at\" from bronze.seen")
+        assert engine.rows(unseen_rows(["at"], (), "at", low)).num_rows == 0
+        assert engine.rows(unseen_rows(["at"], (), "at", low + timedelta(microseconds=1))).num_rows == 1
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(ROWS, st.integers(1, 3)), max_size=8), st.lists(ROWS, max_size=6))
+def test_as_plain_python_says_with_keys(seen: list[tuple[Row, int]], incoming: list[Row]) -> None:
+    rows = [(*row, batch) for row, batch in seen]
+    assert unseen(rows, incoming) == expected(rows, incoming)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(ROWS, st.integers(1, 3)), max_size=8), st.lists(ROWS, max_size=6))
+def test_as_plain_python_says_without_keys(seen: list[tuple[Row, int]], incoming: list[Row]) -> None:
+    rows = [(*row, batch) for row, batch in seen]
+    assert unseen(rows, incoming, keys=()) == Counter(incoming) - Counter(row for row, _ in seen)
