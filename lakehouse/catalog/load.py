@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from lakehouse.catalog.catalog import Catalog
 from lakehouse.catalog.check import Reading, check_circles, check_columns, check_models, check_tables
-from lakehouse.catalog.document import check, read
+from lakehouse.catalog.document import Document, check, read, read_text
 from lakehouse.catalog.select import Select, parse_select
 from lakehouse.errors import Fault, MetadataError
 from lakehouse.layout import NAME
@@ -40,9 +40,8 @@ def load(project: Path, *, deep: bool = False) -> Catalog:
     catalog = Catalog(sources, tables, models, selects)
     check_tables(reading, catalog)
     check_models(reading, catalog)
-    if not reading.faults:
-        check_circles(reading, catalog)
-    if deep and not reading.faults:
+    check_circles(reading, catalog)
+    if deep:
         check_columns(reading, catalog)
     if reading.faults:
         raise MetadataError(reading.faults)
@@ -97,10 +96,12 @@ def _read_selects(reading: Reading, models: Mapping[str, Model]) -> dict[str, Se
                     file, 1, "", f"no metadata/models/{path.stem}.yml describes this SELECT", f"did you mean {close[0]!r}?" if close else ""
                 )
             )
-        if not path.resolve().is_relative_to(reading.project.resolve()):
-            reading.faults.append(Fault(file, 1, "", "the file is a link that leaves the project"))
+        document = Document(file)
+        text = read_text(path, reading.project, document)
+        reading.faults += document.faults
+        if text is None:
             continue
-        select, faults = parse_select(path.read_text(encoding="utf-8-sig", errors="replace"))
+        select, faults = parse_select(text)
         reading.faults += [Fault(file, line, "", what) for line, what in faults]
         if select:
             found[path.stem] = select

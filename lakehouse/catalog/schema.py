@@ -36,6 +36,8 @@ def _accept_short_forms(shape: dict[str, Any]) -> None:
         items = dict(shape)
         shape.clear()
         shape.update({"anyOf": [items, items["items"]], **({"default": items.pop("default")} if "default" in items else {})})
-    inner = shape.get("additionalProperties")
-    if isinstance(inner, dict) and inner.get("$ref", "").endswith(("/Column", "/Measure")):
-        shape["additionalProperties"] = {"anyOf": [{"$ref": inner["$ref"]}, {"type": ["string", "null"]}]}
+    for pattern, inner in shape.get("patternProperties", {}).items():
+        if inner.get("$ref", "").endswith("/Column"):
+            shape["patternProperties"][pattern] = {"anyOf": [inner, {"type": "string"}]}
+        if inner.get("$ref", "").endswith("/Measure"):
+            shape["patternProperties"][pattern] = {"anyOf": [inner, {"type": "null"}]}

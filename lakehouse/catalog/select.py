@@ -27,17 +27,15 @@ _FORBIDDEN_FUNCTIONS = {
     "current_setting",
 }
 _NOT_REPEATABLE = {
-    "random",
-    "uuid",
-    "gen_random_uuid",
-    "now",
-    "today",
-    "get_current_timestamp",
-    "current_localtimestamp",
-    "setseed",
-    "nextval",
+    *("random", "setseed", "uuid", "gen_random_uuid", "uuidv4", "uuidv7", "uuid7", "nextval", "currval"),
+    *("now", "today", "get_current_time", "get_current_timestamp", "transaction_timestamp", "current_localtime", "current_localtimestamp"),
+    *("txid_current", "localtime", "localtimestamp", "pg_backend_pid", "connection_id", "version"),
 }
-_CLOCKS = (exp.Rand, exp.Uuid, exp.CurrentTimestamp, exp.CurrentDate, exp.CurrentTime, exp.CurrentDatetime)
+_CLOCKS = (
+    *(exp.Rand, exp.Randn, exp.Uuid, exp.CurrentTimestamp, exp.CurrentDate),
+    *(exp.CurrentTime, exp.CurrentDatetime, exp.Localtime, exp.Localtimestamp),
+)
+_DEEP = "it is nested too deeply"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +57,8 @@ def parse_select(text: str) -> tuple[Select | None, list[tuple[int, str]]]:
     """The SELECT in `text`, or the faults as (line, what)."""
     try:
         statements = [statement for statement in sqlglot.parse(text, read="duckdb") if statement is not None]
+    except RecursionError:
+        return None, [(1, f"no SQL: {_DEEP}")]
     except (ParseError, TokenError) as exc:
         first = exc.errors[0] if isinstance(exc, ParseError) and exc.errors else {}
         return None, [(int(first.get("line") or 1), f"no SQL: {first.get('description') or str(exc).splitlines()[0]}")]
@@ -73,9 +73,12 @@ def parse_select(text: str) -> tuple[Select | None, list[tuple[int, str]]]:
         for node in query.find_all(exp.DML, exp.DDL, exp.Command)
         if not isinstance(node, exp.Query)
     ]
+    faults += [(_line(node), "a sample gives another result on every run") for node in query.find_all(exp.TableSample)]
     for function in query.find_all(exp.Func):
         name = function.name.lower() if isinstance(function, exp.Anonymous) else function.sql_name().lower()
-        if name in _FORBIDDEN_FUNCTIONS or name.startswith(("read_", "duckdb_", "pragma_", "scan_")):
+        if name == "age" and len(list(function.iter_expressions())) == 1:
+            faults.append((_line(function), "function age of one value depends on today: a model is a function of its tables"))
+        elif name in _FORBIDDEN_FUNCTIONS or name.startswith(("read_", "duckdb_", "pragma_", "scan_")):
             faults.append((_line(function), f"function {name} is not allowed: {ONLY}"))
         elif name in _NOT_REPEATABLE or isinstance(function, _CLOCKS):
             faults.append((_line(function), f"function {name} gives another result on every run: a model is a function of its tables"))
@@ -90,7 +93,6 @@ def _line(node: exp.Expr) -> int:
 
 
 def _reads(query: exp.Query) -> tuple[list[tuple[str, str]], list[tuple[int, str]]]:
-    named = {cte.alias.lower() for cte in query.find_all(exp.CTE)}
     reads: list[tuple[str, str]] = []
     faults: list[tuple[int, str]] = []
     for table in query.find_all(exp.Table):
@@ -103,12 +105,22 @@ def _reads(query: exp.Query) -> tuple[list[tuple[str, str]], list[tuple[int, str
                         f"table function {table.sql(dialect='duckdb')[:60]} is not allowed: {ONLY}",
                     )
                 )
-        elif table.catalog or (not layer and name.lower() not in named) or (layer and layer not in READABLE):
+        elif table.catalog or (not layer and not _names_a_cte(table)) or (layer and layer not in READABLE):
             shown = table.sql(dialect="duckdb")
             faults.append((_line(table), f"reads {shown[:60]}, expected silver.<table> or gold.<model>"))
         elif layer:
             reads.append((layer, name))
     return reads, faults
+
+
+def _names_a_cte(table: exp.Table) -> bool:
+    """Whether a query around the table defines a CTE of its name."""
+    around = table.parent
+    while around is not None:
+        if isinstance(around, exp.Query) and any(cte.alias.lower() == table.name.lower() for cte in around.ctes):
+            return True
+        around = around.parent
+    return False
 
 
 def unknown_column(select: Select, columns: Mapping[tuple[str, str], Mapping[str, str]]) -> str | None:
@@ -128,14 +140,20 @@ def unknown_column(select: Select, columns: Mapping[tuple[str, str], Mapping[str
 def check_condition(text: str) -> str | None:
     """What is wrong with a row-wise SQL condition, or None."""
     try:
-        node = sqlglot.parse_one(text, read="duckdb")
+        statements = sqlglot.parse(text, read="duckdb")
+    except RecursionError:
+        return f"no SQL condition: {_DEEP}"
     except (ParseError, TokenError) as exc:
         return f"no SQL condition: {str(exc).splitlines()[0]}"
+    node = statements[0] if len(statements) == 1 else None
+    if node is None or any(part.comments for part in node.walk()):
+        return "expected one condition, without comments"
     if isinstance(node, exp.Query | exp.DML | exp.DDL | exp.Command) or node.find(exp.Subquery, exp.Select, exp.Window, exp.AggFunc):
         return "expected a condition over one row, without queries, windows or aggregates"
-    for function in node.find_all(exp.Anonymous):
-        if function.name.lower() in _FORBIDDEN_FUNCTIONS | _NOT_REPEATABLE:
-            return f"function {function.name} is not allowed"
+    for function in node.find_all(exp.Func):
+        name = function.name.lower() if isinstance(function, exp.Anonymous) else function.sql_name().lower()
+        if name in _FORBIDDEN_FUNCTIONS | _NOT_REPEATABLE or isinstance(function, _CLOCKS):
+            return f"function {name} is not allowed in a rule"
     return None
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from lakehouse.model.table import Columns, Expectation
-from lakehouse.model.words import ColumnName, Frozen, Sentence, TableName
+from lakehouse.model.words import ColumnName, Frozen, Misfit, Sentence, TableName
 
 
 class Calendar(Frozen):
@@ -22,7 +22,7 @@ class Calendar(Frozen):
     @model_validator(mode="after")
     def _ordered(self) -> Calendar:
         if self.ends_on < self.starts_on:
-            raise ValueError(f"`ends_on` {self.ends_on} is before `starts_on` {self.starts_on}")
+            raise Misfit(f"{self.ends_on} is before `starts_on` {self.starts_on}", "ends_on")
         return self
 
 
@@ -76,20 +76,20 @@ class Model(Frozen):
     @model_validator(mode="after")
     def _agree(self) -> Model:
         if not self.keys:
-            raise ValueError("`keys` is empty")
+            raise Misfit("`keys` is empty", "keys")
         dimension = {"surrogate_key": self.surrogate_key, "calendar": self.calendar}
         fact = {"as_of": self.as_of, "references": self.references, "measures": self.measures}
         if self.kind == "dimension" and not self.surrogate_key:
-            raise ValueError("a dimension needs a `surrogate_key`")
+            raise Misfit("a dimension needs a `surrogate_key`", "kind")
         for kinds, fields in ((("dimension",), dimension), (("fact",), fact)):
             for key, value in fields.items():
                 if value and self.kind not in (*kinds, *(("aggregate",) if key == "measures" else ())):
-                    raise ValueError(f"`{key}` belongs to a {kinds[0]}, this is a {self.kind}")
+                    raise Misfit(f"`{key}` belongs to a {kinds[0]}, this is a {self.kind}", key)
         if self.history == "scd2" and (self.kind != "dimension" or self.calendar):
-            raise ValueError("`history: scd2` belongs to a dimension with a SELECT")
+            raise Misfit("`history: scd2` belongs to a dimension with a SELECT", "history")
         if self.calendar and self.keys != ("date",):
-            raise ValueError("a calendar's `keys` is [date]")
+            raise Misfit("a calendar's `keys` is [date]", "keys")
         for name, reference in self.references.items():
             if reference.through is not None and (reference.through == name or reference.through not in self.references):
-                raise ValueError(f"`references.{name}.through` names {reference.through!r}, which is no other reference of this fact")
+                raise Misfit(f"names {reference.through!r}, which is no other reference of this fact", "references", name, "through")
         return self

@@ -9,7 +9,7 @@ from pydantic import AliasChoices, BeforeValidator, Field, StringConstraints, mo
 
 from lakehouse.layout import IS_CURRENT, VALID_FROM, VALID_TO
 from lakehouse.model.types import INTEGERS, TypeName
-from lakehouse.model.words import ColumnName, Frozen, Lookback, Sentence, SourceObject, TableName
+from lakehouse.model.words import ColumnName, Frozen, Lookback, Misfit, Sentence, SourceObject, TableName
 
 
 def _listed(given: object) -> object:
@@ -85,13 +85,13 @@ class Table(Frozen):
     @model_validator(mode="after")
     def _agree(self) -> Table:
         if self.mode == "incremental" and not self.cursor:
-            raise ValueError("mode incremental needs a `cursor`")
+            raise Misfit("mode incremental needs a `cursor`", "cursor")
         if self.mode == "full" and (self.cursor or self.lookback or self.start_at is not None):
-            raise ValueError("mode full takes no `cursor`, `lookback` or `start_at`")
+            raise Misfit("mode full takes no `cursor`, `lookback` or `start_at`", "mode")
         if self.history == "scd2" and not self.keys:
-            raise ValueError("history scd2 needs `keys`")
+            raise Misfit("history scd2 needs `keys`", "history")
         if len(set(self.keys)) < len(self.keys):
-            raise ValueError("`keys` names a column twice")
+            raise Misfit("`keys` names a column twice", "keys")
         self._agree_on_columns()
         return self
 
@@ -100,23 +100,23 @@ class Table(Frozen):
             for role, names in (("keys", self.keys), ("cursor", (self.cursor,)), ("sequence_by", (self.sequence_by,))):
                 for name in names:
                     if name and name not in self.columns:
-                        raise ValueError(f"`{role}` names {name!r}, which `columns` does not declare; declared: {', '.join(self.columns)}")
+                        raise Misfit(f"names {name!r}, which `columns` does not declare; declared: {', '.join(self.columns)}", role)
             self._agree_on_cursor()
             twins = {name.lower() for name in self.columns}
             if len(twins) < len(self.columns):
-                raise ValueError("`columns` has two names that differ only in case")
+                raise Misfit("two names differ only in case", "columns")
             taken = {VALID_FROM, VALID_TO, IS_CURRENT} & twins
             if taken:
-                raise ValueError(f"`columns` uses {', '.join(sorted(taken))}, which the lake's own history columns are called")
+                raise Misfit(f"uses {', '.join(sorted(taken))}, which the lake's own history columns are called", "columns")
 
     def _agree_on_cursor(self) -> None:
         if self.cursor is None:
             return
         kind = self.columns[self.cursor].type.name
         if kind not in (*INTEGERS, "date", "timestamp"):
-            raise ValueError(f"`cursor` {self.cursor!r} is a {kind}; allowed: {', '.join(INTEGERS)}, date, timestamp")
+            raise Misfit(f"{self.cursor!r} is a {kind}; allowed: {', '.join(INTEGERS)}, date, timestamp", "cursor")
         spans = timedelta if kind in ("date", "timestamp") else int
         if self.lookback and not isinstance(self.lookback, spans):
-            raise ValueError(
-                f"`lookback` does not fit a {kind} cursor; expected {'a span such as 30d' if spans is timedelta else 'a plain number'}"
-            )
+            raise Misfit(f"does not fit a {kind} cursor; expected {'a span such as 30d' if spans is timedelta else 'a number'}", "lookback")
+        if self.start_at is not None and isinstance(self.start_at, int) is (spans is timedelta):
+            raise Misfit(f"does not fit a {kind} cursor; expected {'an instant' if spans is timedelta else 'a number'}", "start_at")

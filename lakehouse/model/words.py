@@ -18,6 +18,15 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Misfit(ValueError):  # noqa: N818  pydantic turns it into a fault; it is no error of the product's own tree
+    """Keys of one object that do not go together; `key` is the one to look at first."""
+
+    def __init__(self, what: str, *key: str) -> None:
+        """Say what is wrong at `key`, a path from the object."""
+        super().__init__(what)
+        self.key = key
+
+
 def parse_lookback(text: object) -> timedelta | int:
     """A span of time (`30d`, `12h`, `15m`, `10s`, `2w`) or, for integer cursors, a plain number of ids.
 

@@ -75,6 +75,8 @@ def _cast(column: pa.Array, kind: pa.DataType) -> pa.Array:
     if pa.types.is_timestamp(column.type) and pa.types.is_timestamp(kind) and column.type.tz is None:
         column = column.cast(pa.timestamp("us")).cast(kind)
     cast = column.cast(kind)
+    if pa.types.is_date(kind) and pa.types.is_timestamp(column.type) and not cast.cast(column.type).equals(column):
+        raise pa.ArrowInvalid("an instant with a time of day")
     if pa.types.is_timestamp(kind) and len(cast):
         bounds = pc.min_max(cast.cast(pa.int64())).as_py()
         if bounds["max"] is not None and (bounds["max"] > _LAST_MICROSECOND or bounds["min"] < _FIRST_MICROSECOND):

@@ -47,8 +47,8 @@ class Backend:
     @contextmanager
     def _connection(self) -> Iterator[Any]:
         if self.is_sqlite:
-            with closing(sqlite3.connect(self.url.removeprefix("sqlite://"))) as connection, connection:
-                yield connection
+            with closing(sqlite3.connect(self.url.removeprefix("sqlite://"))) as file, file:
+                yield file
         else:
             with psycopg.connect(self.url) as connection:
                 yield connection

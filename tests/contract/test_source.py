@@ -132,7 +132,9 @@ def test_a_window_has_its_lower_bound_and_not_its_upper_one(backend: Backend, na
 @pytest.mark.parametrize("zone", ["Asia/Kolkata", "America/New_York"])
 def test_the_database_s_time_zone_moves_no_bound(postgresql: Backend, zone: str) -> None:
     postgresql.execute("create table t (id int, at timestamptz, local timestamp)")
-    postgresql.insert("t", (1, "2024-03-30 22:00:00+00", "2024-03-30 22:00:00"), (2, "2024-03-30 22:00:00.000001+00", "2024-03-31 02:30:00"))
+    postgresql.insert(
+        "t", (1, "2024-03-30 22:00:00+00", "2024-03-30 22:00:00"), (2, "2024-03-30 22:00:00.000001+00", "2024-03-31 02:30:00")
+    )
     name = postgresql.url.rpartition("/")[2].replace("%20", " ")
     postgresql.execute(f"alter database \"{name}\" set timezone = '{zone}'")
     for cursor, low, high in (
@@ -159,7 +161,9 @@ def test_sqlite_windows_understand_every_spelling_of_an_instant(sqlite: Backend,
 
 def test_sqlite_instants_at_both_ends_of_a_day(sqlite: Backend) -> None:
     sqlite.execute("create table t (at TEXT)")
-    sqlite.insert("t", ("2024-01-01T23:59:59.999999Z",), ("2024-01-02",), ("2024-01-02 00:00:00",), ("2024-01-02T23:59:59Z",), ("2024-01-03",))
+    sqlite.insert(
+        "t", ("2024-01-01T23:59:59.999999Z",), ("2024-01-02",), ("2024-01-02 00:00:00",), ("2024-01-02T23:59:59Z",), ("2024-01-03",)
+    )
     table = define("t", columns={"at": "timestamp"}, cursor="at")
     assert len(sqlite.read(table, Window(instant("2024-01-02"), instant("2024-01-03")))) == 3
 

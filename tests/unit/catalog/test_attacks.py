@@ -202,11 +202,15 @@ def test_a_wrong_value_is_refused_at_its_key(tmp_path: Path, old: str, new: str,
     assert any(fault.key.startswith(key) and fault.line == line for fault in found), found
 
 
-@pytest.mark.parametrize("twin", ["metadata/tables/shop/customers.yaml", "metadata/tables/other/customers.yml", "metadata/models/customers.yml"])
+@pytest.mark.parametrize(
+    "twin", ["metadata/tables/shop/customers.yaml", "metadata/tables/other/customers.yml", "metadata/models/customers.yml"]
+)
 def test_a_name_is_given_once(tmp_path: Path, twin: str) -> None:
     text = "kind: aggregate\nkeys: id\n" if "models" in twin else SHOP[TABLE]
     extra = {"metadata/sources/other.yml": "connection: other\n", "sql/gold/customers.sql": "select id from silver.orders"}
-    found = faults(tmp_path, {twin: text, "metadata/sources/other.yml": extra["metadata/sources/other.yml"]} | ({} if "tables" in twin else extra))
+    found = faults(
+        tmp_path, {twin: text, "metadata/sources/other.yml": extra["metadata/sources/other.yml"]} | ({} if "tables" in twin else extra)
+    )
     assert any("taken by" in fault.what for fault in found)
 
 
@@ -250,7 +254,7 @@ def test_a_circle_of_references_is_refused(tmp_path: Path) -> None:
         ("dimension: dim_customer", "dimension: fact_order", "references.customer_key.dimension"),
         ("{id: customer_id}", "{id: custmer_id}", "references.customer_key.match"),
         ("{id: customer_id}", "{city: customer_id}", "references.customer_key.match"),
-        ("match: {id: customer_id}", "match: {id: customer_id}, through: customer_key", ""),
+        ("match: {id: customer_id}", "match: {id: customer_id}, through: customer_key", "references.customer_key.through"),
         ("as_of: ordered_at", "as_of: orderd_at", "as_of"),
         ("keys: id", "keys: order_id", "keys"),
         ("{amount: }", "{amout: }", "measures.amout"),

@@ -31,9 +31,7 @@ def _rows(path: Path) -> Rows:
 def _digest(path: Path) -> str:
     tables = (*TABLES, "sim_state")
     rows = [_query(path, f"SELECT * FROM {table} ORDER BY 1") for table in tables]  # noqa: S608 - own names
-    return sha256(
-        repr([[tuple(row) for row in each] for each in rows]).encode()
-    ).hexdigest()
+    return sha256(repr([[tuple(row) for row in each] for each in rows]).encode()).hexdigest()
 
 
 def _live(path: Path, days: int, seed: int = 7) -> Day:
@@ -91,9 +89,7 @@ def test_day_counts_what_changed_and_all_of_it_is_recent(source: Path) -> None:
         late = 0
         for table, (_, cursor) in KEYS_AND_CURSORS.items():
             old, new = before[table], after[table]
-            changed = [
-                new[key] for key in old.keys() & new.keys() if old[key] != new[key]
-            ]
+            changed = [new[key] for key in old.keys() & new.keys() if old[key] != new[key]]
             born = [new[key] for key in new.keys() - old.keys()]
             gone = [old[key] for key in old.keys() - new.keys()]
             assert len(changed) == day.updated[table]
@@ -113,16 +109,13 @@ def test_updates_come_out_of_order_and_without_any_change(tmp_path: Path) -> Non
     before = _rows(tmp_path / "source.db")
     _live(tmp_path / "source.db", days=1)
     after = _rows(tmp_path / "source.db")
-    pairs = [
-        (before["DimUser"][key], after["DimUser"][key]) for key in before["DimUser"]
-    ]
+    pairs = [(before["DimUser"][key], after["DimUser"][key]) for key in before["DimUser"]]
     changed = [(old, new) for old, new in pairs if old != new]
     assert any(new["updated_at"] < old["updated_at"] for old, new in changed)
     assert any(tuple(new)[:-1] == tuple(old)[:-1] for old, new in changed)
     facts = before["FactStream"].keys() & after["FactStream"].keys()
     assert any(
-        before["FactStream"][key] != after["FactStream"][key]
-        and before["FactStream"][key][-1] == after["FactStream"][key][-1]
+        before["FactStream"][key] != after["FactStream"][key] and before["FactStream"][key][-1] == after["FactStream"][key][-1]
         for key in facts
     )
 
@@ -140,10 +133,7 @@ def test_ties_sit_on_the_last_second_of_the_day(source: Path) -> None:
 
 def test_facts_precede_their_dimension_rows(source: Path) -> None:
     orphans = "SELECT user_id FROM FactStream EXCEPT SELECT user_id FROM DimUser"
-    early = (
-        "SELECT 1 FROM FactStream JOIN DimUser USING (user_id)"
-        " WHERE stream_timestamp < updated_at"
-    )
+    early = "SELECT 1 FROM FactStream JOIN DimUser USING (user_id) WHERE stream_timestamp < updated_at"
     waiting = {row[0] for row in _query(source, orphans)}
     Simulator(source).live_day()
     assert waiting

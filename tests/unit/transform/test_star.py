@@ -71,7 +71,7 @@ def found(engine: Session, *, dim_id: int | None, at: int | None) -> str | None:
 
 
 @pytest.mark.parametrize(
-    ("ts", "version"), [(-5, "a"), (9, "a"), (10, "a"), (19, "a"), (20, "b"), (29, "b"), (30, "c"), (10**9, "c")], ids=str
+    ("at", "version"), [(-5, "a"), (9, "a"), (10, "a"), (19, "a"), (20, "b"), (29, "b"), (30, "c"), (10**9, "c")], ids=str
 )
 def test_a_fact_gets_the_version_valid_at_its_time(engine: Session, at: int, version: str) -> None:
     assert found(engine, dim_id=1, at=at) == version

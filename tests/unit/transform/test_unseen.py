@@ -83,7 +83,7 @@ def test_an_instant_bounds_the_window() -> None:
     with sql_session() as engine:
         engine.stream("_seen", shape, iter([pa.RecordBatch.from_pylist([{"at": low, "_batch": 1}], schema=shape)]))
         engine.execute("create table bronze.seen as select * from _seen")
-        engine.execute("create table incoming as select \"at\" from bronze.seen")
+        engine.execute('create table incoming as select "at" from bronze.seen')
         assert engine.rows(unseen_rows(["at"], (), "at", low)).num_rows == 0
         assert engine.rows(unseen_rows(["at"], (), "at", low + timedelta(microseconds=1))).num_rows == 1
 
