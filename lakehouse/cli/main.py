@@ -28,17 +28,20 @@ Select = Annotated[
 _debug = {"on": False}
 
 
+def _version(given: bool) -> None:
+    if given:
+        from lakehouse import __version__
+
+        sys.stdout.write(f"lakehouse {__version__}\n")
+        raise typer.Exit
+
+
 @app.callback()
 def _main(
     _: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+    __: Annotated[bool, typer.Option("--version", help="Print the version and end.", is_eager=True, callback=_version)] = False,
 ) -> None:
     """SQL sources become Delta tables and a star schema, on one machine."""
-    if version:
-        from lakehouse import __version__
-
-        print_json(__version__)
-        raise typer.Exit
 
 
 def _open(project: Path) -> Lakehouse:
@@ -200,23 +203,22 @@ def main() -> int:
 
         logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
         logging.getLogger("lakehouse").setLevel(logging.DEBUG)
-    import click
-
+    misuse = typer.BadParameter.__mro__[2]  # typer's own ClickException, which it does not name in public
     try:
         code = app(standalone_mode=False)
     except LakehouseError as exc:
         return _fail(exc, exc.exit_code)
-    except click.exceptions.Abort:
+    except typer.Abort:
         return _fail(KeyboardInterrupt("interrupted"), 130)
-    except click.ClickException as exc:
-        exc.show()
-        return 2
     except KeyboardInterrupt as exc:
         return _fail(exc, 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as exc:  # noqa: BLE001  the last door: a person gets a sentence, a traceback on demand
+        if isinstance(exc, misuse):
+            exc.show()  # type: ignore[attr-defined]
+            return 2
         return _fail(exc, 1)
     return int(code or 0)
 

@@ -61,9 +61,7 @@ def _cell(value: object) -> str:
         return value.isoformat(sep=" ", timespec="seconds").removesuffix("+00:00")
     if isinstance(value, float):
         return f"{value:,.3f}".rstrip("0").rstrip(".")
-    from rich.markup import escape
-
-    return escape(str(value))
+    return str(value)
 
 
 def say(text: str) -> None:

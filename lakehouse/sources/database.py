@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from lakehouse.model.types import DataType
     from lakehouse.sources.dialect import Dialect, SourceColumn, SourceTable
 
-_HEAD = "_lakehouse_head"
+_UNDECODABLE = re.compile(r'FromSql\((\d+)\), cause: Some\((?:ConversionTo\()?"([^"]*)"')
+_HEAD, _MISFIT = "_lakehouse_head", "_lakehouse_misfit"
 
 
 def connect(url: str, project: Path) -> Dialect:
@@ -34,7 +36,10 @@ def connect(url: str, project: Path) -> Dialect:
         UsageError: The scheme names no database that the product knows.
         SourceError: The database refuses, or nobody answers.
     """
-    scheme = urlsplit(url).scheme.partition("+")[0]
+    try:
+        scheme = urlsplit(url).scheme.partition("+")[0]
+    except ValueError:
+        raise UsageError("the connection's URL cannot be read", next_step="Set the connection's URL right.") from None
     if scheme == "sqlite":
         from lakehouse.sources.sqlite import Sqlite  # noqa: PLC0415  each dialect loads its own driver
 
@@ -118,9 +123,18 @@ class Database:
 
     def query(self, what: Described, window: Window) -> str:
         """The one statement that reads a window, in the database's dialect."""
-        outputs = [exp.alias_(self._dialect.output(column, kind), name, quoted=True) for name, (column, kind) in what.columns.items()]
+        misfits = {
+            name: misfit for name, (column, kind) in what.columns.items() if (misfit := self._dialect.misfit(column, kind)) is not None
+        }
+        outputs = [
+            exp.alias_(_unless(misfits.get(name), self._dialect.output(column, kind)), name, quoted=True)
+            for name, (column, kind) in what.columns.items()
+        ]
         if self._dialect.has_head:
-            outputs.append(exp.alias_(exp.Literal.number(0), _HEAD))
+            marks = exp.Case()
+            for name, misfit in misfits.items():
+                marks = marks.when(misfit.copy(), exp.Literal.string(name))
+            outputs += [exp.alias_(exp.Literal.number(0), _HEAD), exp.alias_(marks, _MISFIT)]
         query = exp.select(*outputs).from_(_table(what.source))
         if what.table.cursor:
             cursor, _ = what.columns[what.table.cursor]
@@ -133,7 +147,9 @@ class Database:
                 exp.alias_(self._dialect.head(_travels_as(column, kind)), name, quoted=True)
                 for name, (column, kind) in what.columns.items()
             ]
-            query = exp.select(*heads, exp.alias_(exp.Literal.number(1), _HEAD)).union(query, distinct=False)  # type: ignore[assignment]
+            query = exp.select(*heads, exp.alias_(exp.Literal.number(1), _HEAD), exp.alias_(exp.Literal.string(""), _MISFIT)).union(
+                query, distinct=False
+            )  # type: ignore[assignment]
         return query.sql(dialect=self._dialect.sql)
 
     def read(self, what: Described, window: Window) -> Iterator[pa.RecordBatch]:
@@ -145,16 +161,17 @@ class Database:
         """
         where = f"{what.table.source}.{what.table.name}"
         schema = arrow_schema(what.types)
-        for batch in self._stream(self.query(what, window), where):
+        for batch in self._stream(self.query(what, window), list(what.columns), where):
             rows = batch
             if self._dialect.has_head:
                 rows = rows.filter(pc.equal(rows.column(_HEAD), 0))
+                _require_no_misfit(rows, what, where)
             if rows.num_rows:
                 rows = _cut(cast_batch(rows, schema, where), what.table.cursor, window)
             if rows.num_rows:
                 yield rows
 
-    def _stream(self, query: str, where: str) -> Iterator[pa.RecordBatch]:
+    def _stream(self, query: str, columns: list[str], where: str) -> Iterator[pa.RecordBatch]:
         try:
             reader = connectorx.read_sql(self._dialect.driver_url(), query, return_type="arrow_stream", batch_size=self._batch_rows)
             yield from reader
@@ -163,11 +180,7 @@ class Database:
         except BaseException as exc:  # connectorx panics with an exception that is no Exception
             if not isinstance(exc, Exception) and type(exc).__name__ != "PanicException":
                 raise
-            raise SourceError(
-                f"the read broke off: {_first_line(exc)}",
-                where=where,
-                next_step="See that the source is up and the column types are declared, then run again.",
-            ) from None
+            raise _broken(exc, columns, where) from None
 
     def close(self) -> None:
         """End the connection."""
@@ -178,6 +191,37 @@ def _travels_as(column: SourceColumn, kind: DataType) -> DataType:
     """The type that a column has on its way: numbers only where the source declares one too."""
     numeric = ("boolean", "smallint", "integer", "bigint")
     return kind if kind.name not in numeric or column.type.name in numeric else column.type._replace(name="string")
+
+
+def _unless(misfit: exp.Expr | None, value: exp.Expr) -> exp.Expr:
+    """The value, or NULL where it cannot travel: the driver must not meet it."""
+    return value if misfit is None else exp.Case().when(exp.not_(exp.paren(misfit.copy())), value)
+
+
+def _require_no_misfit(rows: pa.RecordBatch, what: Described, where: str) -> None:
+    marks = rows.column(_MISFIT)
+    if marks.null_count < len(marks):
+        name = pc.drop_null(marks)[0].as_py()
+        raise SourceDataError(
+            f"column {name} has a value that is no {what.columns[name][1]}",
+            where=where,
+            next_step="Correct the row in the source, or declare the column with a type that holds its values.",
+        )
+
+
+def _broken(exc: BaseException, columns: list[str], where: str) -> SourceError:
+    """What the driver's error means: a value that it cannot decode, or a source that went away."""
+    if (found := _UNDECODABLE.search(str(exc))) and int(found[1]) < len(columns):
+        return SourceDataError(
+            f"column {columns[int(found[1])]} has a value that its type cannot hold ({found[2]})",
+            where=where,
+            next_step="Declare the column as string, or correct the value in the source.",
+        )
+    return SourceError(
+        f"the read broke off: {_first_line(exc)}",
+        where=where,
+        next_step="See that the source is up and the column types are declared, then run again.",
+    )
 
 
 def _first_line(exc: BaseException) -> str:

@@ -74,6 +74,10 @@ class Dialect(Protocol):
         """A value of the type that `output` has, for the head row."""
         ...
 
+    def misfit(self, column: SourceColumn, kind: DataType) -> exp.Expr | None:
+        """True for values that cannot travel exactly; None where the database's own types leave none."""
+        ...
+
     def no_cursor(self, column: SourceColumn, kind: DataType) -> exp.Expr:
         """True for rows whose cursor no window can hold, such as NULL or infinity."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
@@ -10,7 +11,7 @@ import psycopg
 from sqlglot import exp
 from typing_extensions import override
 
-from lakehouse.errors import SourceError, SourceUnreachableError, UsageError
+from lakehouse.errors import LakehouseError, SourceError, SourceUnreachableError, UsageError
 from lakehouse.model.types import MAX_PRECISION, DataType
 from lakehouse.sources.dialect import Dialect, SourceColumn, SourceTable, pick
 
@@ -94,15 +95,19 @@ class Postgres(Dialect):
         except psycopg.Error:
             raise UsageError("the PostgreSQL URL cannot be read", next_step="Set the connection's URL right.") from None
 
-    def _refused(self, exc: psycopg.OperationalError) -> SourceError:
+    def _refused(self, exc: psycopg.OperationalError) -> LakehouseError:
         text = str(exc).lower()
+        if re.search(r'database "[^"]*" does not exist', text):
+            return SourceError(
+                "PostgreSQL has no such database", where=self._where, next_step="Correct the database in the connection's URL."
+            )
+        if "invalid" in text and "value" in text:
+            return UsageError(
+                "the PostgreSQL URL has an option that does not exist", where=self._where, next_step="Correct what follows `?`."
+            )
         if "password authentication failed" in text or "no password supplied" in text or "pg_hba" in text or "role" in text:
             return SourceError(
                 "PostgreSQL refuses the login", where=self._where, next_step="Correct the user and password in the connection's URL."
-            )
-        if "does not exist" in text:
-            return SourceError(
-                "PostgreSQL has no such database", where=self._where, next_step="Correct the database in the connection's URL."
             )
         return SourceUnreachableError(
             f"PostgreSQL does not answer within {CONNECT_SECONDS} seconds",
@@ -167,6 +172,10 @@ class Postgres(Dialect):
     @override
     def head(self, kind: DataType) -> exp.Expr:
         return exp.cast(exp.null(), str(kind), dialect=self.sql)
+
+    @override
+    def misfit(self, column: SourceColumn, kind: DataType) -> exp.Expr | None:
+        return None
 
     @override
     def no_cursor(self, column: SourceColumn, kind: DataType) -> exp.Expr:

@@ -20,6 +20,8 @@ from lakehouse.sources.dialect import Dialect, SourceColumn, SourceTable, pick
 if TYPE_CHECKING:
     from lakehouse.model.run import Cursor
 
+_REAL_DIGITS = 15
+_ISO_DAY = "[0-9][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]*"
 _DECIMAL = re.compile(r"^(?:DECIMAL|NUMERIC)\s*\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)$")
 
 
@@ -131,16 +133,33 @@ class Sqlite(Dialect):
         return exp.HexString(this="") if kind.name == "binary" else exp.Literal.string("")
 
     @override
+    def misfit(self, column: SourceColumn, kind: DataType) -> exp.Expr | None:
+        native = exp.column(column.name, quoted=True)
+        classes = exp.func("typeof", native)
+        if kind.name in (*INTEGERS, "boolean") and column.type.name not in (*INTEGERS, "boolean"):
+            return classes.eq("blob")
+        if kind.name in INTEGERS:
+            return exp.not_(classes.isin("integer", "null"))
+        if kind.name == "boolean":
+            return exp.not_(exp.or_(native.is_(exp.null()), exp.and_(classes.eq("integer"), native.copy().isin(0, 1))))
+        if kind.name in ("float", "double"):
+            wide = exp.and_(classes.copy().eq("integer"), exp.GT(this=exp.Abs(this=native.copy()), expression=exp.Literal.number(2**53)))
+            return exp.or_(exp.not_(classes.isin("real", "integer", "null")), wide)
+        if kind.name == "binary":
+            return exp.not_(classes.isin("blob", "null"))
+        if kind.name == "decimal":
+            limit = exp.Literal.number(f"1e{_REAL_DIGITS - kind.scale}")
+            vague = exp.and_(classes.copy().eq("real"), exp.GTE(this=exp.Abs(this=native.copy()), expression=limit))
+            return exp.or_(classes.eq("blob"), vague)
+        return classes.eq("blob") if kind.name == "string" else exp.not_(classes.isin("text", "null"))
+
+    @override
     def no_cursor(self, column: SourceColumn, kind: DataType) -> exp.Expr:
         native = exp.column(column.name, quoted=True)
-        missing: exp.Expr = native.is_(exp.null())
         if kind.name in INTEGERS:
-            return exp.or_(missing, exp.GTE(this=native.copy(), expression=exp.Literal.string("")))
-        return exp.or_(
-            missing,
-            exp.LT(this=native.copy(), expression=exp.Literal.string("0")),
-            exp.GT(this=native.copy(), expression=exp.Literal.string(":")),
-        )
+            return exp.func("typeof", native).neq("integer")
+        other = exp.func("typeof", native).neq("text")
+        return exp.or_(other, exp.not_(exp.Glob(this=native.copy(), expression=exp.Literal.string(_ISO_DAY))))
 
     @override
     def at_least(self, column: SourceColumn, bound: Cursor) -> exp.Expr:

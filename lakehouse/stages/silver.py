@@ -50,7 +50,8 @@ def fold(lake: Lake, metadata: Metadata, *, rebuild: bool = False) -> Step:
     step.rows_in, greatest = folding.require_sound(new)
     step.failed_checks = folding.check(new)
     numbers[FAILED_CHECKS] = len(step.failed_checks)
-    numbers |= {} if greatest is None else {SEQUENCE: greatest}
+    before = None if whole or silver is None else silver.number(SEQUENCE)
+    numbers |= {} if greatest is None else {SEQUENCE: greatest if before is None else max(greatest, before)}
     commit = Commit(lake.run_id, "silver", numbers, {"rows_in": step.rows_in, "failed_checks": step.failed_checks})
     if silver is None:
         silver = lake.make_table("silver", name, schema)
@@ -193,9 +194,10 @@ class _Folding:
         if self.history:
             standing = standing.filter(pl.col(IS_CURRENT))
         standing = standing.collect().lazy()
-        sequence = (
-            pl.col(VALID_FROM if self.history else self._sequence) if self.history or self._sequence in self._columns else pl.lit(None)
-        )
+        if self.history:
+            sequence = pl.col(VALID_FROM)
+        else:  # without a column that orders versions every key is late, and nothing stands
+            sequence = pl.col(self._sequence) if self._sequence in self._columns else pl.lit(None, dtype=came.schema[SEQ])
         known = self._as_versions(standing, sequence).select(came.columns)
         rows = self._folded(pl.concat([known, ahead.lazy(), again], how="vertical"))
         old = pl.concat([standing, silver.scan().join(late.lazy(), on=self._keys, how="semi")], how="vertical").collect()

@@ -26,8 +26,7 @@ _ARROW = {
     "date": pa.date32(),
     "timestamp": pa.timestamp("us", "UTC"),
 }
-_LAST_MICROSECOND = 253_402_300_799_999_999
-_FIRST_MICROSECOND = -62_135_596_800_000_000
+_SPAN = ((-62_135_596_800_000_000, 253_402_300_799_999_999), (-719_162, 2_932_896))
 
 
 def arrow_type(kind: DataType) -> pa.DataType:
@@ -75,13 +74,24 @@ def _cast(column: pa.Array, kind: pa.DataType) -> pa.Array:
     if pa.types.is_timestamp(column.type) and pa.types.is_timestamp(kind) and column.type.tz is None:
         column = column.cast(pa.timestamp("us")).cast(kind)
     cast = column.cast(kind)
+    _require_exact(column, cast)
+    return cast
+
+
+def _require_exact(column: pa.Array, cast: pa.Array) -> None:
+    """Refuse what Arrow's own checks let through: cut times, rounded numbers, times that no database means."""
+    kind = cast.type
     if pa.types.is_date(kind) and pa.types.is_timestamp(column.type) and not cast.cast(column.type).equals(column):
         raise pa.ArrowInvalid("an instant with a time of day")
-    if pa.types.is_timestamp(kind) and len(cast):
-        bounds = pc.min_max(cast.cast(pa.int64())).as_py()
-        if bounds["max"] is not None and (bounds["max"] > _LAST_MICROSECOND or bounds["min"] < _FIRST_MICROSECOND):
-            raise pa.ArrowInvalid("an instant outside the years 1 to 9999 (infinity?)")
-    return cast
+    if pa.types.is_float32(kind) and not pc.all(pc.or_(pc.equal(cast.cast(pa.float64()), column), pc.is_nan(cast))).as_py():
+        raise pa.ArrowInvalid("a number that a float cannot hold exactly")
+    if pa.types.is_float64(kind) and pa.types.is_integer(column.type) and not cast.cast(column.type).equals(column):
+        raise pa.ArrowInvalid("a number that a double cannot hold exactly")
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        bounds = pc.min_max(cast.cast(pa.int64() if pa.types.is_timestamp(kind) else pa.int32())).as_py()
+        first, last = _SPAN[pa.types.is_date(kind)]
+        if bounds["max"] is not None and (bounds["max"] > last or bounds["min"] < first):
+            raise pa.ArrowInvalid("a time outside the years 1 to 9999 (infinity?)")
 
 
 def _from_text(column: pa.Array, kind: pa.DataType) -> pa.Array:

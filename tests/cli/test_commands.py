@@ -3,10 +3,14 @@
 import subprocess
 import sys
 from datetime import UTC, datetime
+from uuid import uuid4
 
+import psycopg
 import pytest
 
-from tests.cli.project import PROGRAM, ROWS, Project
+from lakehouse import __version__
+from tests.cli.project import PROGRAM, ROWS, SOURCE, Project
+from tests.servers import Postgres
 
 RUN = ["run_id", "status", "started_at", "seconds", "steps"]
 STEP = ["step", "table", "status", "rows_in", "rows_out", "rejected", "seconds", "version"]
@@ -26,6 +30,17 @@ def test_run(project: Project) -> None:
     rows = {f"{step['step']}.{step['table']}": step["rows_out"] for step in done.json["steps"]}
     assert rows.items() >= ROWS.items()
     assert {step["rejected"] for step in done.json["steps"]} == {0}
+
+
+def test_postgresql_gives_the_same_star(loaded: Project, postgres: Postgres) -> None:
+    star = ("query", "select * from gold.fact_order order by all", "-o", "json")
+    before = loaded.call(*star).json
+    url = postgres.create_database(f"star {uuid4()}")
+    with psycopg.connect(url) as connection:
+        connection.execute(SOURCE.replace("datetime", "timestamp").encode())
+    (loaded.folder / "lake").rename(loaded.folder / "old")
+    assert loaded.call("run", CONNECTION__SHOP=url).code == 0
+    assert loaded.call(*star).json == before
 
 
 def test_a_second_run_changes_nothing(loaded: Project) -> None:
@@ -171,3 +186,4 @@ def test_help_names_every_command() -> None:
 def test_the_module_is_the_program() -> None:
     done = subprocess.run((sys.executable, "-m", "lakehouse", "--version"), capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
+    assert __version__ in done.stdout

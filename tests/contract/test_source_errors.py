@@ -94,7 +94,7 @@ def test_a_host_without_an_address(tmp_path: Path) -> None:
         "postgresql://lake:hunter2@host:99999/shop",
         "postgresql://lake:hunter2@host",
         "postgresql:///shop?password=hunter2",
-        "postgresql://lake:hunter2@host/shop?sslmode=nonsense",
+        "postgresql://lake:hunter2@127.0.0.1/shop?sslmode=nonsense",
         "postgresql://lake:hunter2@[::1/shop",
         "lake:hunter2@host/shop",
         "sqlite://",

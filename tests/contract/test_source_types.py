@@ -62,6 +62,11 @@ def test_values_arrive_exactly(backend: Backend, case: Case) -> None:
     assert [type(value) for value in arrived[2:-1]] == [type(value) for value in case.wanted]
 
 
+@pytest.mark.parametrize("case", EXACT, ids=lambda case: f"{case.lake} from {case.native['sqlite']} or {case.native['postgresql']}")
+def test_columns_without_any_value_stay_empty(sqlite: Backend, case: Case) -> None:
+    assert sqlite.through(case.native, [None, None], case.lake) == [None, None]
+
+
 def test_types_are_discovered_where_none_are_declared(backend: Backend) -> None:
     if backend.is_sqlite:
         backend.execute("create table t (a INTEGER, b DECIMAL(12,2), c DATE, d DATETIME, e BLOB, f REAL, g BOOLEAN, h VARCHAR(5), i)")
@@ -209,6 +214,19 @@ def test_postgresql_values_that_no_lake_type_holds_are_refused(postgresql: Backe
 def test_timestamptz_is_utc_whatever_the_writer_s_zone(postgresql: Backend) -> None:
     arrived = postgresql.through("timestamptz", ["2024-03-31 01:30:00+01:00", "2024-03-31 03:30:00.000001+05:30"])
     assert arrived == [datetime(2024, 3, 31, 0, 30, tzinfo=UTC), datetime(2024, 3, 30, 22, 0, 0, 1, UTC)]
+
+
+def test_postgresql_reals_are_floats(postgresql: Backend) -> None:
+    assert postgresql.through("real", [0.1, None], "double") == [pytest.approx(0.1, rel=1e-7), None]
+    postgresql.execute("drop table passage")
+    assert postgresql.through("real", [0.1, None], "float") == [pytest.approx(0.1, rel=1e-7), None]
+
+
+def test_sqlite_doubles_may_hold_whole_numbers(sqlite: Backend) -> None:
+    assert sqlite.through("DOUBLE", [7, -(2**53), None], "double") == [7.0, -(2.0**53), None]
+    sqlite.execute("drop table passage", "create table passage (id integer, v)", f"insert into passage values (0, {-(2**63)})")
+    with pytest.raises(SourceDataError, match=" v "):
+        sqlite.read(define("passage", columns={"v": "double"}))
 
 
 @pytest.mark.parametrize("value", ["inf", "-inf", "nan"])

@@ -1,0 +1,2 @@
+select customer_id, name, city, valid_from, valid_to, is_current
+from silver.customers
