@@ -143,7 +143,7 @@ class Sqlite(Dialect):
         if kind.name == "boolean":
             return exp.not_(exp.or_(native.is_(exp.null()), exp.and_(classes.eq("integer"), native.copy().isin(0, 1))))
         if kind.name in ("float", "double"):
-            wide = exp.and_(classes.copy().eq("integer"), exp.GT(this=exp.Abs(this=native.copy()), expression=exp.Literal.number(2**53)))
+            wide = exp.and_(classes.copy().eq("integer"), exp.not_(native.copy().between(-(2**53), 2**53)))
             return exp.or_(exp.not_(classes.isin("real", "integer", "null")), wide)
         if kind.name == "binary":
             return exp.not_(classes.isin("blob", "null"))

@@ -83,7 +83,7 @@ def _require_exact(column: pa.Array, cast: pa.Array) -> None:
     kind = cast.type
     if pa.types.is_date(kind) and pa.types.is_timestamp(column.type) and not cast.cast(column.type).equals(column):
         raise pa.ArrowInvalid("an instant with a time of day")
-    if pa.types.is_float32(kind) and not pc.all(pc.or_(pc.equal(cast.cast(pa.float64()), column), pc.is_nan(cast))).as_py():
+    if pa.types.is_float32(kind) and pc.any(pc.and_not(pc.not_equal(cast.cast(pa.float64()), column), pc.is_nan(column))).as_py():
         raise pa.ArrowInvalid("a number that a float cannot hold exactly")
     if pa.types.is_float64(kind) and pa.types.is_integer(column.type) and not cast.cast(column.type).equals(column):
         raise pa.ArrowInvalid("a number that a double cannot hold exactly")

@@ -23,14 +23,14 @@ def _query(path: Path, sql: str) -> list[sqlite3.Row]:
 
 def _rows(path: Path) -> Rows:
     return {
-        table: {row[0]: row for row in _query(path, f"SELECT * FROM {table}")}  # noqa: S608 - own names
+        table: {row[0]: row for row in _query(path, f"SELECT * FROM {table}")}
         for table in TABLES
     }
 
 
 def _digest(path: Path) -> str:
     tables = (*TABLES, "sim_state")
-    rows = [_query(path, f"SELECT * FROM {table} ORDER BY 1") for table in tables]  # noqa: S608 - own names
+    rows = [_query(path, f"SELECT * FROM {table} ORDER BY 1") for table in tables]
     return sha256(repr([[tuple(row) for row in each] for each in rows]).encode()).hexdigest()
 
 
@@ -124,7 +124,7 @@ def test_ties_sit_on_the_last_second_of_the_day(source: Path) -> None:
     day = Simulator(source).live_day()
     ties = 0
     for table, (_, cursor) in KEYS_AND_CURSORS.items():
-        rows = _query(source, f"SELECT {cursor} FROM {table}")  # noqa: S608 - own names
+        rows = _query(source, f"SELECT {cursor} FROM {table}")
         tied = [row for row in rows if row[0] == f"{day.on} 23:59:59"]
         assert len(tied) > 1
         ties += len(tied)
