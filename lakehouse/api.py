@@ -54,19 +54,23 @@ class Lakehouse:
             MetadataError: The metadata has faults.
             UsageError: A word of the selection names nothing.
         """
-        return run(self._lake(), select, full_refresh=full_refresh, rebuild=rebuild, progress=progress)
+        with self._lake() as lake:
+            return run(lake, select, full_refresh=full_refresh, rebuild=rebuild, progress=progress)
 
     def plan(self, select: Iterable[str] = ()) -> list[dict[str, Any]]:
         """What a run would do: one row a step."""
-        return plan(self._lake(), select)
+        with self._lake() as lake:
+            return plan(lake, select)
 
     def status(self) -> list[dict[str, Any]]:
         """Where every table stands: one row a table."""
-        return status(self._lake())
+        with self._lake() as lake:
+            return status(lake)
 
     def history(self, limit: int = 20) -> list[dict[str, Any]]:
         """The newest runs' steps, newest first."""
-        return history(self._lake(), limit)
+        with self._lake() as lake:
+            return history(lake, limit)
 
     def scan(self, name: str) -> pl.LazyFrame:
         """The rows of `layer.table`, lazy.
@@ -74,7 +78,8 @@ class Lakehouse:
         Raises:
             UsageError: There is no such table.
         """
-        return scan(self._lake(), name)
+        with self._lake() as lake:
+            return scan(lake, name)
 
     def sql(self, text: str) -> pl.DataFrame:
         """The result of one SELECT over `bronze.x`, `silver.x` and `gold.y`.
@@ -84,4 +89,5 @@ class Lakehouse:
         """
         import polars as pl  # noqa: PLC0415  on the way out only
 
-        return pl.DataFrame(pl.from_arrow(query(self._lake(), text)))
+        with self._lake() as lake:
+            return pl.DataFrame(pl.from_arrow(query(lake, text)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from lakehouse.catalog import Catalog, load
 from lakehouse.errors import UsageError
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from datetime import datetime
     from pathlib import Path
+    from types import TracebackType
 
     import pyarrow as pa
 
@@ -124,6 +125,14 @@ class Lake:
         """The handle on a new empty table of the lake."""
         self._tables[layer, name] = create_table(table_uri(self.uri, layer, name), f"{layer}.{name}", schema, self.effects, self.options)
         return self._tables[layer, name]
+
+    def __enter__(self) -> Self:
+        """The lake itself; what it opened is closed at the end."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        """Close what was opened."""
+        self.close()
 
     def close(self) -> None:
         """End the connections to the sources and the SQL engine."""

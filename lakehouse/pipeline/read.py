@@ -34,9 +34,7 @@ def query(lake: Lake, text: str) -> pa.Table:
                 engine.table(f"{layer}.{quote(name)}", table.schema, files)
                 folders.append(table.place)
         engine.lock(folders)
-        answer = engine.ask(text)
-    lake.close()
-    return answer
+        return engine.ask(text)
 
 
 def scan(lake: Lake, name: str) -> pl.LazyFrame:

@@ -60,7 +60,6 @@ def run(
             report.status = "failed" if failed else "success" if any(step.status == "success" for step in report.steps) else "unchanged"
         report.seconds = round(time.monotonic() - begun, 3)
         lake.ledger.record(report)
-        lake.close()
     return report
 
 

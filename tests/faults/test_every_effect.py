@@ -43,9 +43,9 @@ def all_tables(project: Path) -> Content:
 
 def effects_of(project: Path) -> list[str]:
     """Run without a fault; the effects in their order."""
-    lake = Lake.open(project, open_shop(project).settings)
-    assert run(lake).status == "success"
-    return lake.effects.trace
+    with Lake.open(project, open_shop(project).settings) as lake:
+        assert run(lake).status == "success"
+        return lake.effects.trace
 
 
 class Story:

@@ -37,7 +37,7 @@ def text(value: object) -> str:
 
 
 def upserts(customers: list[Change], sold: list[Order]) -> str:
-    rows = [("customers", (key, city, instant(day))) for key, day, city in customers]
+    rows: list[tuple[str, tuple[object, ...]]] = [("customers", (key, city, instant(day))) for key, day, city in customers]
     rows += [("orders", (key, customer, "1.00", instant(day))) for key, customer, day in sold]
     return "\n".join(f"insert or replace into {table} values ({', '.join(map(text, row))});" for table, row in rows)
 

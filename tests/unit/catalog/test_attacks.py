@@ -148,18 +148,21 @@ def test_a_folder_with_a_file_s_name_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "old", "new", "key", "line", "hint"),
+    ("file", "change", "key", "line_and_hint"),
     [
-        (TABLE, "cursor:", "cursr:", "cursr", 5, "cursor"),
-        (TABLE, "history: scd2", "histroy: scd2", "histroy", 7, "history"),
-        (TABLE, "changed_at: timestamp}", "changed_at: {typ: timestamp}}", "columns.changed_at.typ", 8, "type"),
-        (FACT, "as_of:", "asof:", "asof", 4, "as_of"),
-        (FACT, "dimension: dim_customer", "dimensoin: dim_customer", "references.customer_key.dimensoin", 6, "dimension"),
-        ("metadata/sources/shop.yml", "connection:", "conection:", "conection", 1, "connection"),
+        (TABLE, ("cursor:", "cursr:"), "cursr", (5, "cursor")),
+        (TABLE, ("history: scd2", "histroy: scd2"), "histroy", (7, "history")),
+        (TABLE, ("changed_at: timestamp}", "changed_at: {typ: timestamp}}"), "columns.changed_at.typ", (8, "type")),
+        (FACT, ("as_of:", "asof:"), "asof", (4, "as_of")),
+        (FACT, ("dimension: dim_customer", "dimensoin: dim_customer"), "references.customer_key.dimensoin", (6, "dimension")),
+        ("metadata/sources/shop.yml", ("connection:", "conection:"), "conection", (1, "connection")),
     ],
 )
-def test_an_unknown_key_is_refused_with_a_guess(tmp_path: Path, file: str, old: str, new: str, key: str, line: int, hint: str) -> None:
-    found = {fault.key: fault for fault in faults(tmp_path, changed(file, old, new))}
+def test_an_unknown_key_is_refused_with_a_guess(
+    tmp_path: Path, file: str, change: tuple[str, str], key: str, line_and_hint: tuple[int, str]
+) -> None:
+    line, hint = line_and_hint
+    found = {fault.key: fault for fault in faults(tmp_path, changed(file, *change))}
     assert (found[key].file, found[key].line) == (file, line)
     assert found[key].hint == f"did you mean {hint!r}?"
 
@@ -207,10 +210,9 @@ def test_a_wrong_value_is_refused_at_its_key(tmp_path: Path, old: str, new: str,
 )
 def test_a_name_is_given_once(tmp_path: Path, twin: str) -> None:
     text = "kind: aggregate\nkeys: id\n" if "models" in twin else SHOP[TABLE]
-    extra = {"metadata/sources/other.yml": "connection: other\n", "sql/gold/customers.sql": "select id from silver.orders"}
-    found = faults(
-        tmp_path, {twin: text, "metadata/sources/other.yml": extra["metadata/sources/other.yml"]} | ({} if "tables" in twin else extra)
-    )
+    files: dict[str, str | bytes] = {twin: text, "metadata/sources/other.yml": "connection: other\n"}
+    files |= {"sql/gold/customers.sql": "select id from silver.orders"} if "models" in twin else {}
+    found = faults(tmp_path, files)
     assert any("taken by" in fault.what for fault in found)
 
 

@@ -22,10 +22,7 @@ def _query(path: Path, sql: str) -> list[sqlite3.Row]:
 
 
 def _rows(path: Path) -> Rows:
-    return {
-        table: {row[0]: row for row in _query(path, f"SELECT * FROM {table}")}
-        for table in TABLES
-    }
+    return {table: {row[0]: row for row in _query(path, f"SELECT * FROM {table}")} for table in TABLES}
 
 
 def _digest(path: Path) -> str:
