@@ -47,11 +47,13 @@ def test_the_quick_start_does_what_it_says(project: tuple[Path, str]) -> None:
     own = [shlex.split(line, comments=True) for line in commands if line.startswith("lakehouse ")]
     assert [words[1] for words in own] == ["validate", "plan", "run", "query"]
     environment = {**os.environ, "LAKEHOUSE_LAKE": "./lake", "LAKEHOUSE_CONNECTION__SHOP": url}
+    shown = ""
     for words in own:
         done = subprocess.run([PROGRAM, *words[1:]], cwd=folder, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-    assert "Ann" in done.stdout
-    ask = [PROGRAM, "query", "select count(*) as n from gold.dim_customer where customer_key <> -1", "-o", "json"]
+        shown = done.stdout
+    assert "Ann" in shown
+    ask: list[str | Path] = [PROGRAM, "query", "select count(*) as n from gold.dim_customer where customer_key <> -1", "-o", "json"]
     assert subprocess.run(ask, cwd=folder, env=environment, capture_output=True, text=True, check=True).stdout == '[{"n": 2}]\n'
 
 
