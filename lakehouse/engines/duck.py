@@ -79,6 +79,11 @@ class Session:
         """Make a stream of batches readable once as `name`."""
         self._connection.register(name, pa.RecordBatchReader.from_batches(schema, batches))
 
+    def keep(self, name: str, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
+        """Take a whole stream in as temporary table `name`; what does not fit the memory limit is spilled."""
+        self.stream(f"_{name}", schema, batches)
+        self._connection.execute(f"create temp table {name} as select * from _{name}")
+
     def execute(self, statement: str) -> None:
         """Run a statement of the product's own that returns nothing."""
         self._connection.execute(statement)

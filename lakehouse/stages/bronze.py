@@ -42,7 +42,7 @@ def append(lake: Lake, extraction: Extraction) -> Step:
         else:
             with lake.engine() as engine:
                 engine.table("bronze.seen", table.schema, [file.uri for file in _recent(table, extraction)])
-                engine.stream("incoming", source_schema, extraction.stream)
+                engine.keep("incoming", source_schema, extraction.stream)
                 cursor_from = extraction.window.from_ if extraction.table.cursor else None
                 query = unseen_rows(source_schema.names, extraction.table.keys, extraction.table.cursor, cursor_from)
                 step.rows_out, table = _write(lake, table, extraction, source_schema, engine.reader(query))
@@ -100,10 +100,10 @@ def _write(
     lake: Lake, table: Table | None, extraction: Extraction, source: pa.Schema, batches: Iterator[pa.RecordBatch]
 ) -> tuple[int, Table | None]:
     first = next((batch for batch in batches if batch.num_rows), None)
-    if first is None:
-        return 0, table
     if table is None:
         table = lake.make_table("bronze", extraction.table.name, pa.schema([*source, *TECHNICAL]))
+    if first is None:
+        return 0, table
     schema, batch_number = table.schema, table.batch + 1
     rows = (_stamped(batch, schema, batch_number, lake.run_id, extraction) for batch in chain([first], batches))
     return table.append(rows, lambda: _commit(lake, table, extraction)), table

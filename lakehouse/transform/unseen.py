@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 
 def unseen_rows(columns: Sequence[str], keys: Sequence[str], cursor: str | None, low: Cursor | None) -> str:
-    """A query over `incoming` (a stream) and `bronze.seen` (the rows it may repeat), in DuckDB's dialect.
+    """A query over `incoming` (what a window brought) and `bronze.seen` (the rows it may repeat), in DuckDB's dialect.
 
-    With keys: the incoming rows that differ from the last observation of their key.
+    With keys: the incoming rows that differ from the last observation of their key. Where the source shows several versions of
+    a key at once, as a change feed does, there is no last one, and a row counts as seen when any observation equals it.
     Without: each distinct row as often as it comes more times than bronze holds it (within the window, where there is a cursor).
     """
     names = ", ".join(quote(name) for name in columns)
@@ -26,10 +27,15 @@ def unseen_rows(columns: Sequence[str], keys: Sequence[str], cursor: str | None,
         return f"select {names} from incoming except all select {names} from bronze.seen{where}"
     key = ", ".join(quote(name) for name in keys)
     same_key = " and ".join(f"s.{quote(name)} is not distinct from m.{quote(name)}" for name in keys)
+    same_shown = " and ".join(f"s.{quote(name)} is not distinct from h.{quote(name)}" for name in keys)
     same_row = " and ".join(f"i.{quote(name)} is not distinct from l.{quote(name)}" for name in columns)
     return f"""
         with newest as (select {key}, max({BATCH}) as _newest from bronze.seen group by {key}),
-        observed as (select s.* from bronze.seen s join newest m on {same_key} and s.{BATCH} = m._newest)
+        several as (select {key} from incoming group by {key} having count(*) > 1),
+        observed as (
+            select s.* from bronze.seen s join newest m on {same_key} and s.{BATCH} = m._newest
+            union all select s.* from bronze.seen s semi join several h on {same_shown}
+        )
         select {names} from incoming i anti join observed l on {same_row}
     """
 
