@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import contextmanager
-from itertools import count
+from itertools import chain, count, islice
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -17,6 +17,7 @@ from lakehouse.transform.names import quote
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+KEPT_BATCHES = 4
 KEY_MACRO = "create macro _key(text) as ('0x' || left(md5(text), 15))::bigint"
 
 
@@ -80,8 +81,12 @@ class Session:
         self._connection.register(name, pa.RecordBatchReader.from_batches(schema, batches))
 
     def keep(self, name: str, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
-        """Take a whole stream in as temporary table `name`; what does not fit the memory limit is spilled."""
-        self.stream(f"_{name}", schema, batches)
+        """Take a whole stream in as table `name`: a short one as it is, a longer one as a temporary table that can spill."""
+        held = list(islice(batches, KEPT_BATCHES))
+        if len(held) < KEPT_BATCHES:
+            self._connection.register(name, pa.Table.from_batches(held, schema))
+            return
+        self.stream(f"_{name}", schema, chain(held, batches))
         self._connection.execute(f"create temp table {name} as select * from _{name}")
 
     def execute(self, statement: str) -> None:
