@@ -11,7 +11,7 @@ from lakehouse.errors import ContractError
 from lakehouse.layout import BATCH, EXTRACTED_AT, RUN_ID, WATERMARK
 from lakehouse.model.run import Commit, Step, cursor_to_number
 from lakehouse.transform.arrow import arrow_schema
-from lakehouse.transform.unseen import unseen_rows
+from lakehouse.transform.unseen import comes_several_times, unseen_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +44,9 @@ def append(lake: Lake, extraction: Extraction) -> Step:
                 engine.table("bronze.seen", table.schema, [file.uri for file in _recent(table, extraction)])
                 engine.keep("incoming", source_schema, extraction.stream)
                 cursor_from = extraction.window.from_ if extraction.table.cursor else None
-                query = unseen_rows(source_schema.names, extraction.table.keys, extraction.table.cursor, cursor_from)
+                keys = extraction.table.keys
+                feed = bool(keys) and engine.rows(comes_several_times(keys)).num_rows > 0
+                query = unseen_rows(source_schema.names, keys, extraction.table.cursor, cursor_from, feed=feed)
                 step.rows_out, table = _write(lake, table, extraction, source_schema, engine.reader(query))
     except Exception as exc:
         if extraction.error is not None and extraction.error is not exc:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lakehouse.transform.unseen import unseen_rows
+from lakehouse.transform.unseen import comes_several_times, unseen_rows
 from tests.lakes import sql_session
 
 Row = tuple[Any, ...]
@@ -22,11 +22,12 @@ ROWS = st.tuples(SMALL, st.integers(0, 3), st.sampled_from([None, "", "a", "b"])
 
 def unseen(seen: list[Row], incoming: list[Row], *, keys: tuple[str, ...] = ("k",), low: int | None = None) -> Counter[Row]:
     """The product's answer; `seen` has the batch as its last value."""
-    query = unseen_rows(INCOMING.names, keys, "at", low)
     with sql_session() as engine:
         engine.stream("_seen", SEEN, iter(batches(seen, SEEN)))
         engine.execute("create table bronze.seen as select * from _seen")
         engine.keep("incoming", INCOMING, iter(batches(incoming, INCOMING)))
+        feed = bool(keys) and engine.rows(comes_several_times(keys)).num_rows > 0
+        query = unseen_rows(INCOMING.names, keys, "at", low, feed=feed)
         return Counter(tuple(row.values()) for row in engine.rows(query).to_pylist())
 
 
