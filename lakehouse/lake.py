@@ -104,6 +104,10 @@ class Lake:
             self._tables[layer, name] = found
         return self._tables[layer, name]
 
+    def forget(self) -> None:
+        """Drop all handles on tables: the next ones see what other runs wrote meanwhile."""
+        self._tables.clear()
+
     def inputs(self, layer: str, name: str) -> dict[tuple[str, str], Table | None]:
         """The tables that a silver table or a gold model is built from, with their handles."""
         pairs = {("bronze", name)} if layer == "silver" else self.catalog.inputs(name)

@@ -62,10 +62,10 @@ class Ledger:
         about = {"run_id": run.run_id, "run_status": run.status, "run_started_at": run.started_at, "run_seconds": run.seconds}
         rows = pa.Table.from_pylist([{**about, **_row(step)} for step in steps], STEPS).to_batches()
         for attempt in range(ATTEMPTS):
-            table = open_table(self._uri, "ledger.steps", self._effects, self._options)
-            if table is None:
-                table = create_table(self._uri, "ledger.steps", STEPS, self._effects, self._options)
             try:
+                table = open_table(self._uri, "ledger.steps", self._effects, self._options)
+                if table is None:
+                    table = create_table(self._uri, "ledger.steps", STEPS, self._effects, self._options)
                 table.append(rows, lambda: Commit(run.run_id, "ledger"))
             except ConflictError:
                 if attempt == ATTEMPTS - 1:

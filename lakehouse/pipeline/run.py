@@ -6,7 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from lakehouse.errors import LakehouseError, UsageError
+from lakehouse.errors import ConflictError, LakehouseError, UsageError
 from lakehouse.model.run import Run, Step
 from lakehouse.stages.bronze import append
 from lakehouse.stages.extract import extract
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from lakehouse.lake import Lake
 
     Progress = Callable[[Step], None]
+
+
+RETRIES = 5
 
 
 def run(
@@ -47,7 +50,7 @@ def run(
                     cause = f"{', '.join(blocked)} failed before it" if blocked else "the step before it failed"
                     done = Step(step, node, "skipped", error={"kind": "Skipped", "message": cause})
                 else:
-                    done = _attempt(step, node, work)
+                    done = _attempt(lake, step, node, work)
                 failed |= {node} if done.status == "failed" else set()
                 report.steps.append(done)
                 if progress:
@@ -105,11 +108,21 @@ def _unchanged(lake: Lake, layer: str, name: str) -> Step:
     return Step(layer, name, "unchanged", version=None if table is None else table.version)
 
 
-def _attempt(step: str, node: str, work: Callable[[], Step]) -> Step:
+def _planned_anew(lake: Lake, work: Callable[[], Step]) -> Step:
+    """The step's work; where another run wrote its table meanwhile, it looks again and starts over."""
+    for _ in range(RETRIES):
+        try:
+            return work()
+        except ConflictError:
+            lake.forget()
+    return work()
+
+
+def _attempt(lake: Lake, step: str, node: str, work: Callable[[], Step]) -> Step:
     """The step as it ended; whatever breaks it is a recorded failure, so that the other tables go on."""
     begun = time.monotonic()
     try:
-        done = work()
+        done = _planned_anew(lake, work)
     except LakehouseError as exc:
         done = Step(step, node, "failed", error={"kind": exc.kind, "message": str(exc), "exit_code": str(exc.exit_code)})
     except (KeyboardInterrupt, SystemExit, GeneratorExit):

@@ -245,9 +245,7 @@ class Table:
             )
             if not landed:
                 if isinstance(exc, CommitFailedError):
-                    raise ConflictError(
-                        "another run wrote this table meanwhile, so this one changed nothing", where=self.name, next_step="Run again."
-                    ) from exc
+                    raise _conflict(self.name) from exc
                 raise StorageError(
                     f"the commit failed: {exc}", where=self.name, next_step="See that the lake can be written, then run again."
                 ) from exc
@@ -281,7 +279,11 @@ def open_table(uri: str, name: str, effects: Effects, options: Mapping[str, str]
 
 
 def create_table(uri: str, name: str, schema: pa.Schema, effects: Effects, options: Mapping[str, str]) -> Table:
-    """A new empty table; where another run made it first, that one."""
+    """A new empty table; where another run made it first and wrote nothing yet, that one.
+
+    Raises:
+        ConflictError: Another run made it and wrote rows, which the caller has not seen.
+    """
     if uri.startswith("file://"):
         _make_folder(Path(unquote(urlsplit(uri).path)))
     make = partial(DeltaTable.create, uri, schema, mode="error", configuration=CONFIGURATION, storage_options=dict(options) or None)
@@ -293,8 +295,14 @@ def create_table(uri: str, name: str, schema: pa.Schema, effects: Effects, optio
             raise StorageError(
                 f"the table cannot be made: {exc}", where=name, next_step="See that the lake can be written, then run again."
             ) from exc
+        if found.batch:
+            raise _conflict(name) from exc
         return found
     return Table(uri, name, delta, effects, options)
+
+
+def _conflict(name: str) -> ConflictError:
+    return ConflictError("another run wrote this table meanwhile, so this one changed nothing", where=name, next_step="Run again.")
 
 
 def _make_folder(path: Path) -> None:

@@ -1,0 +1,68 @@
+"""Two runs on one lake: whoever comes second sees what the first one wrote, and nothing stands twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from lakehouse.errors import ConflictError
+from lakehouse.lake import Lake
+from lakehouse.stages.bronze import append
+from lakehouse.stages.extract import extract
+from tests.cli.project import ROWS, Project
+from tests.lakes import SHOP, SHOP_TABLES, change_source, open_shop, write_project
+
+ORDERS = "insert into orders values (1, 1, 5, '2024-01-01 10:00:00')"
+
+
+def shop(folder: Path) -> Path:
+    project = write_project(folder, SHOP)
+    change_source(project / "source.db", SHOP_TABLES)
+    change_source(project / "source.db", ORDERS)
+    return project
+
+
+def load_orders(lake: Lake) -> int:
+    return append(lake, extract(lake, lake.catalog.tables["orders"])).rows_out
+
+
+def overtaken(batches: Iterator[pa.RecordBatch], other: Lake) -> Iterator[pa.RecordBatch]:
+    """The stream, during which the other run loads the table first."""
+    assert load_orders(other) == 1
+    yield from batches
+
+
+def test_a_first_load_that_comes_second_is_refused(tmp_path: Path) -> None:
+    settings = open_shop(shop(tmp_path)).settings
+    with Lake.open(tmp_path, settings) as first, Lake.open(tmp_path, settings) as second:
+        under_way = extract(second, second.catalog.tables["orders"])
+        under_way.stream = overtaken(under_way.stream, first)
+        with pytest.raises(ConflictError):
+            append(second, under_way)
+        second.forget()
+        assert load_orders(second) == 0
+
+
+def test_a_later_load_that_comes_second_is_refused(tmp_path: Path) -> None:
+    settings = open_shop(shop(tmp_path)).settings
+    with Lake.open(tmp_path, settings) as first, Lake.open(tmp_path, settings) as second:
+        assert load_orders(first) == 1
+        change_source(tmp_path / "source.db", ORDERS.replace("(1, 1,", "(2, 1,"))
+        under_way = extract(second, second.catalog.tables["orders"])
+        assert load_orders(first) == 1
+        with pytest.raises(ConflictError):
+            append(second, under_way)
+
+
+def test_three_runs_at_once_all_succeed_with_rows_once(tmp_path: Path) -> None:
+    project = Project.make(tmp_path)
+    with ThreadPoolExecutor(3) as threads:
+        runs = [threads.submit(project.call, "run", "-o", "json") for _ in range(3)]
+    assert [run.result().code for run in runs] == [0, 0, 0], [run.result().err for run in runs]
+    for table, rows in ROWS.items():
+        assert project.call("query", f"select count(*) as n from {table}", "-o", "json").json == [{"n": rows}]
+    assert project.call("run", "-o", "json").json["status"] == "unchanged"
