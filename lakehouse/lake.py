@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Self
 
 from lakehouse.catalog import Catalog, load
 from lakehouse.errors import UsageError
-from lakehouse.layout import DEFINITION, consumed, lake_uri, table_uri
+from lakehouse.layout import DEFINITION, consumed, lake_uri, table_uri, watermark
 from lakehouse.ledger import Ledger
+from lakehouse.model.run import Cursor, cursor_from_number
 from lakehouse.settings import Settings
 from lakehouse.storage.delta import Table, create_table, open_table
 from lakehouse.storage.effects import Effects
@@ -103,6 +104,15 @@ class Lake:
                 return None
             self._tables[layer, name] = found
         return self._tables[layer, name]
+
+    def watermark(self, name: str) -> Cursor | None:
+        """The greatest value of a table's cursor that bronze has committed, or None."""
+        bronze, cursor = self.table("bronze", name), self.catalog.tables[name].cursor
+        number = None if bronze is None or cursor is None else bronze.number(watermark(cursor))
+        if bronze is None or cursor is None or number is None:
+            return None
+        kind = str(bronze.schema.field(cursor).type)
+        return cursor_from_number(number, "timestamp" if kind.startswith("timestamp") else "date" if kind.startswith("date") else kind)
 
     def forget(self) -> None:
         """Drop all handles on tables: the next ones see what other runs wrote meanwhile."""

@@ -15,10 +15,14 @@ IS_INFERRED = "is_inferred"
 UNKNOWN_MEMBER = -1
 
 FENCE = "lakehouse.batch"
-WATERMARK = "lakehouse.watermark"
 SEQUENCE = "lakehouse.sequence"
 DEFINITION = "lakehouse.definition"
 FAILED_CHECKS = "lakehouse.failed_checks"
+
+
+def watermark(cursor: str) -> str:
+    """The app transaction that holds a bronze table's greatest value of one cursor column: another cursor starts at the beginning."""
+    return f"lakehouse.watermark.{cursor}"
 
 
 def consumed(layer: str, table: str) -> str:

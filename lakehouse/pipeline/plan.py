@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from lakehouse.layout import WATERMARK
-from lakehouse.model.run import Window, cursor_from_number
+from lakehouse.model.run import Window
+from lakehouse.stages.extract import watermark_less_lookback
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,21 +41,15 @@ def _row(action: str, reason: str, window: Window | None = None) -> dict[str, An
 
 
 def _bronze(lake: Lake, table: Table) -> dict[str, Any]:
-    bronze = lake.table("bronze", table.name)
     if table.mode == "full":
         return _row("read", f"the whole of {table.object}; rows that differ are kept")
-    number = None if bronze is None else bronze.number(WATERMARK)
-    if bronze is None or number is None:
+    mark = lake.watermark(table.name)
+    if mark is None:
         since = "the beginning" if table.start_at is None else str(table.start_at)
         return _row("read", f"first load of {table.object} from {since} up to the source's clock")
-    cursor = bronze.schema.field(table.cursor or "").type
-    kind = "timestamp" if str(cursor).startswith("timestamp") else "date" if str(cursor).startswith("date") else "bigint"
-    mark = cursor_from_number(number, kind)
-    try:
-        low: Any = mark - table.lookback  # type: ignore[operator]
-    except (OverflowError, TypeError):
-        low = mark
-    return _row("read", f"{table.cursor} from the watermark {mark} less the look-back {table.lookback}", Window(low))
+    kind = "date" if not isinstance(mark, datetime) and isinstance(mark, date) else ""
+    window = Window(watermark_less_lookback(lake, table, kind))
+    return _row("read", f"{table.cursor} from the watermark {mark} less the look-back {table.lookback}", window)
 
 
 def _built(lake: Lake, layer: str, name: str, moving: set[tuple[str, str]]) -> dict[str, Any]:

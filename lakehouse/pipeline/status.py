@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from lakehouse.layout import FAILED_CHECKS, WATERMARK
-from lakehouse.model.run import cursor_from_number
+from lakehouse.layout import FAILED_CHECKS
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from lakehouse.lake import Lake
 
 
@@ -37,21 +35,17 @@ def status(lake: Lake) -> list[dict[str, Any]]:
         }
         if table is not None:
             row |= {"rows": table.rows(), "version": table.version, "freshness": table.committed_at().isoformat()}
-            row |= _watermark(lake, name, table.number(WATERMARK), lake.now()) if layer == "bronze" else {}
+            row |= _watermark(lake, name) if layer == "bronze" else {}
         ran = last.get((layer, name))
         failed = None if table is None else table.number(FAILED_CHECKS)
         rows.append(row | {"last_run": None if ran is None else ran["status"], "failed_checks": failed or 0})
     return rows
 
 
-def _watermark(lake: Lake, name: str, number: int | None, now: datetime) -> dict[str, Any]:
-    if number is None:
-        return {}
-    table, bronze = lake.catalog.tables[name], lake.table("bronze", name)
-    kind = str(bronze.schema.field(table.cursor).type) if bronze is not None and table.cursor else ""
-    mark = cursor_from_number(number, "timestamp" if kind.startswith("timestamp") else "date" if kind.startswith("date") else "bigint")
-    lag = round((now - mark).total_seconds(), 3) if kind.startswith("timestamp") else None  # type: ignore[operator]
-    return {"watermark": str(mark), "lag_seconds": lag}
+def _watermark(lake: Lake, name: str) -> dict[str, Any]:
+    mark = lake.watermark(name)
+    lag = round((lake.now() - mark).total_seconds(), 3) if isinstance(mark, datetime) else None
+    return {} if mark is None else {"watermark": str(mark), "lag_seconds": lag}
 
 
 def history(lake: Lake, limit: int = 20) -> list[dict[str, Any]]:

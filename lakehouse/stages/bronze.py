@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from lakehouse.errors import ContractError
-from lakehouse.layout import BATCH, EXTRACTED_AT, RUN_ID, WATERMARK
+from lakehouse.layout import BATCH, EXTRACTED_AT, RUN_ID, watermark
 from lakehouse.model.run import Commit, Step, cursor_to_number
 from lakehouse.transform.arrow import arrow_schema
 from lakehouse.transform.unseen import comes_several_times, unseen_rows
@@ -125,7 +125,9 @@ def _stamped(batch: pa.RecordBatch, schema: pa.Schema, number: int, run_id: str,
 def _commit(lake: Lake, table: Table, extraction: Extraction) -> Commit:
     numbers: dict[str, int] = {}
     if extraction.greatest is not None:
-        numbers[WATERMARK] = max(cursor_to_number(extraction.greatest), table.number(WATERMARK) or cursor_to_number(extraction.greatest))
+        app_id, greatest = watermark(extraction.table.cursor or ""), cursor_to_number(extraction.greatest)
+        before = table.number(app_id)
+        numbers[app_id] = greatest if before is None else max(greatest, before)
     facts = {
         "window": extraction.window.facts(),
         "rows_read": extraction.rows,

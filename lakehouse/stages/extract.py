@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import pyarrow.compute as pc
 
 from lakehouse.errors import ContractError, QualityError
-from lakehouse.layout import WATERMARK
 from lakehouse.model.extraction import Extraction
-from lakehouse.model.run import Cursor, Window, cursor_from_number
+from lakehouse.model.run import Cursor, Window
 from lakehouse.model.types import INTEGERS
 
 if TYPE_CHECKING:
@@ -70,12 +69,9 @@ def _window(lake: Lake, database: Database, what: Described, *, full_refresh: bo
 
 def watermark_less_lookback(lake: Lake, table: Table, kind: str) -> Cursor | None:
     """Where the next window starts: the watermark less the look-back, never below `start_at`; None is the beginning."""
-    start = _start(table, kind)
-    bronze = lake.table("bronze", table.name)
-    number = None if bronze is None else bronze.number(WATERMARK)
-    if number is None:
+    start, mark = _start(table, kind), lake.watermark(table.name)
+    if mark is None:
         return start
-    mark = cursor_from_number(number, kind)
     try:
         low: Cursor = mark - table.lookback  # type: ignore[operator]  # the metadata's check: both are of one kind
     except (OverflowError, TypeError):
