@@ -157,7 +157,7 @@ def _write(lake: Lake, engine: Session, model: Model, gold: Table | None, commit
     came, gone = _count(engine, "_came"), _count(engine, "_gone")
     if not came and not gone:
         gold.mark(commit)
-    elif max(came, gone) > REPLACE_ABOVE * gold.rows():
+    elif max(came, gone) > REPLACE_ABOVE * gold.rows() or gold.number(DEFINITION) != commit.numbers[DEFINITION]:
         gold.replace(_cast(engine.reader(f"select {columns} from _staged order by {order}"), schema), commit)
     else:
         lost, found = (pl.DataFrame(pl.from_arrow(engine.rows(f"select * from {table}"))) for table in ("_gone", "_came"))

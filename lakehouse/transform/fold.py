@@ -85,9 +85,11 @@ def fold_history(versions: pl.LazyFrame, keys: Sequence[str], tracked: Sequence[
 def difference(old: pl.DataFrame, new: pl.DataFrame, identity: Sequence[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """What turns `old` into `new`: (rows to take out, as their identity; rows to put in, whole).
 
-    Both frames have the same columns, and `identity` is unique in each. A changed row stands on both sides.
+    Both frames have the same columns, and `identity` is unique in `new`. Taking out goes by identity alone, so a row that stays
+    is put in again where it shares its identity with one that goes, as under keys that were declared anew.
     """
-    columns = new.columns
-    came = new.join(old.select(columns), on=columns, how="anti", nulls_equal=True)
-    lost = old.join(new, on=columns, how="anti", nulls_equal=True)
-    return lost.select(list(identity)), came
+    names = list(identity)
+    columns, old = new.columns, old.select(new.columns)
+    lost = old.join(new, on=columns, how="anti", nulls_equal=True).select(names)
+    stays = new.join(old, on=columns, how="semi", nulls_equal=True).join(lost, on=names, how="semi", nulls_equal=True)
+    return lost, pl.concat([new.join(old, on=columns, how="anti", nulls_equal=True), stays])

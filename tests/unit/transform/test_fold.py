@@ -170,3 +170,11 @@ def test_difference_turns_old_into_new() -> None:
     lost, found = difference(old, new, ["k"])
     assert set(lost.rows()) == {(2,), (3,)}
     assert set(found.rows()) == {(2, "other"), (5, "came")}
+
+
+def test_a_row_that_stays_survives_one_of_its_identity_that_goes() -> None:
+    old = pl.DataFrame({"a": [1, 1, 2], "b": ["x", "y", "z"]})
+    new = pl.DataFrame({"a": [1, 2], "b": ["y", "z"]})
+    lost, came = difference(old, new, ["a"])
+    left = old.join(lost, on="a", how="anti")
+    assert sorted(pl.concat([left, came]).rows()) == [(1, "y"), (2, "z")]
