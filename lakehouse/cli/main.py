@@ -25,6 +25,7 @@ Select = Annotated[
     list[str] | None, typer.Option("--select", "-s", help="users, users+ (and what follows), +fact_stream (and what it needs), tag:x.")
 ]
 
+TERMINATED = 143
 _debug = {"on": False}
 
 
@@ -212,6 +213,8 @@ def main() -> int:
         return _fail(KeyboardInterrupt("interrupted"), 130)
     except KeyboardInterrupt as exc:
         return _fail(exc, 130)
+    except SystemExit as exc:
+        return _fail(KeyboardInterrupt("terminated"), TERMINATED) if exc.code == TERMINATED else int(exc.code or 0)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -224,7 +227,7 @@ def main() -> int:
 
 
 def _terminated(_signal: int, _frame: object) -> NoReturn:
-    raise SystemExit(143)
+    raise SystemExit(TERMINATED)
 
 
 def _fail(exc: BaseException, code: int) -> int:
