@@ -12,7 +12,7 @@ from lakehouse.layout import DEFINITION, consumed, lake_uri, table_uri, watermar
 from lakehouse.ledger import Ledger
 from lakehouse.model.run import Cursor, cursor_from_number
 from lakehouse.settings import Settings
-from lakehouse.storage.delta import Table, create_table, open_table
+from lakehouse.storage.delta import Table, conflict, create_table, open_table
 from lakehouse.storage.effects import Effects
 
 if TYPE_CHECKING:
@@ -124,12 +124,19 @@ class Lake:
         return {pair: self.table(*pair) for pair in sorted(pairs)}
 
     def behind(self, layer: str, name: str) -> str | None:
-        """Why a silver table or a gold model is not what its inputs and its definition say; None where it is."""
+        """Why a silver table or a gold model is not what its inputs and its definition say; None where it is.
+
+        Raises:
+            ConflictError: The table has consumed more than the handle on an input shows: another run went on meanwhile.
+        """
         table, inputs = self.table(layer, name), self.inputs(layer, name)
         if layer == "silver" and inputs["bronze", name] is None:
             return None
         if table is None:
             return f"there is no {layer} table yet"
+        for pair, there in inputs.items():
+            if (table.number(consumed(*pair)) or 0) > (0 if there is None else there.batch):
+                raise conflict(".".join(pair))  # another run read on: this handle shows an older state
         if table.number(DEFINITION) != self.catalog.definition(name):
             return "its definition changed"
         moved = [".".join(pair) for pair, there in inputs.items() if there is not None and table.number(consumed(*pair)) != there.batch]

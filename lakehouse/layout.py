@@ -15,7 +15,6 @@ IS_INFERRED = "is_inferred"
 UNKNOWN_MEMBER = -1
 
 FENCE = "lakehouse.batch"
-SEQUENCE = "lakehouse.sequence"
 DEFINITION = "lakehouse.definition"
 FAILED_CHECKS = "lakehouse.failed_checks"
 
@@ -23,6 +22,11 @@ FAILED_CHECKS = "lakehouse.failed_checks"
 def watermark(cursor: str) -> str:
     """The app transaction that holds a bronze table's greatest value of one cursor column: another cursor starts at the beginning."""
     return f"lakehouse.watermark.{cursor}"
+
+
+def sequence(column: str, kind: str) -> str:
+    """The app transaction that holds the greatest sequence a silver table has consumed, of one column and type."""
+    return f"lakehouse.sequence.{column}.{kind}"
 
 
 def consumed(layer: str, table: str) -> str:

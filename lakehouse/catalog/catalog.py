@@ -69,7 +69,9 @@ class Catalog:
         """A number that changes with the definition that a silver table or a gold model is built by: 60 bits of a SHA-256."""
         if name in self.tables:
             table = self.tables[name]
-            words: object = [table.mode, table.keys, table.sequence, table.history, {c: str(t.type) for c, t in table.columns.items()}]
+            rules = {rule: [expectation.that, expectation.otherwise] for rule, expectation in table.expect.items()}
+            types = {column: str(shape.type) for column, shape in table.columns.items()}
+            words: object = [table.mode, table.keys, table.sequence, table.history, types, rules]
         else:
             pointing = [
                 (fact, key, self.models[fact].references[key].model_dump(mode="json"), self._text(fact))

@@ -26,7 +26,8 @@ class Extraction:
         window: What is read.
         extracted_at: When the window was frozen.
         stream: The rows; it can be read once.
-        whole: Take every row as a new observation, also those that bronze has already (a full refresh).
+        whole: Take every row as a new observation, also those that bronze has already (a full refresh of a table with keys;
+            rows without keys can only be counted, so that taking them twice would double them).
         rows: How many rows the stream has shown.
         greatest: The greatest cursor value it has shown.
         error: What broke it; engines that read the stream hide it.

@@ -37,7 +37,7 @@ def append(lake: Lake, extraction: Extraction) -> Step:
     if table is not None:
         _agree(lake, table, extraction, source_schema)
     try:
-        if table is None or extraction.whole or not table.files():
+        if table is None or (extraction.whole and extraction.table.keys) or not table.files():
             step.rows_out, table = _write(lake, table, extraction, source_schema, extraction.stream)
         else:
             with lake.engine() as engine:

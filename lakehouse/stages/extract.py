@@ -88,10 +88,12 @@ def _start(table: Table, kind: str) -> Cursor | None:
 
 
 def _observed(batches: Iterator[pa.RecordBatch], extraction: Extraction) -> Iterator[pa.RecordBatch]:
-    cursor = extraction.table.cursor
+    cursor, required = extraction.table.cursor, {*extraction.table.keys, extraction.table.sequence} - {None}
     try:
         for batch in batches:
             extraction.rows += batch.num_rows
+            for name in sorted(str(column) for column in required):
+                _require_place(extraction.table, name, batch.column(name).null_count)
             if cursor:
                 greatest = pc.max(batch.column(cursor)).as_py()
                 if extraction.greatest is None or greatest > extraction.greatest:
@@ -100,6 +102,15 @@ def _observed(batches: Iterator[pa.RecordBatch], extraction: Extraction) -> Iter
     except BaseException as exc:
         extraction.error = exc
         raise
+
+
+def _require_place(table: Table, name: str, nulls: int) -> None:
+    if nulls:
+        raise QualityError(
+            f"{name} is NULL in {nulls} row{'s' * (nulls != 1)}: without it a row has no place among the versions of a key",
+            where=f"{table.source}.{table.name}",
+            next_step=f"Correct them in the source (select * from {table.object} where {name} is null); nothing of this read was kept.",
+        )
 
 
 def _utc(value: Cursor) -> Cursor:

@@ -150,7 +150,7 @@ def _write(lake: Lake, engine: Session, model: Model, gold: Table | None, commit
     identity = [model.surrogate_key] if model.surrogate_key else list(model.keys)
     order = ", ".join(quote(name) for name in identity)
     if not gold.files() or not schema.equals(gold.schema, check_metadata=True):
-        return gold.replace(_cast(engine.reader(f"select {columns} from _staged order by {order}"), schema), commit, schema), gold
+        return gold.replace(_cast(engine.reader(f"select {columns} from _staged order by {order}"), schema), lambda: commit, schema), gold
     engine.table("gold._standing", gold.schema, [file.uri for file in gold.files()])
     engine.execute(f"create temp table _came as select {columns} from _staged except select {columns} from gold._standing")
     engine.execute(f"create temp table _gone as select {columns} from gold._standing except select {columns} from _staged")
@@ -158,7 +158,7 @@ def _write(lake: Lake, engine: Session, model: Model, gold: Table | None, commit
     if not came and not gone:
         gold.mark(commit)
     elif max(came, gone) > REPLACE_ABOVE * gold.rows() or gold.number(DEFINITION) != commit.numbers[DEFINITION]:
-        gold.replace(_cast(engine.reader(f"select {columns} from _staged order by {order}"), schema), commit)
+        gold.replace(_cast(engine.reader(f"select {columns} from _staged order by {order}"), schema), lambda: commit)
     else:
         lost, found = (pl.DataFrame(pl.from_arrow(engine.rows(f"select * from {table}"))) for table in ("_gone", "_came"))
         gold.apply(lost, found, [name for name in identity if name], commit)

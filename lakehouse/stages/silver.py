@@ -8,14 +8,14 @@ import polars as pl
 import pyarrow as pa
 
 from lakehouse.errors import QualityError
-from lakehouse.layout import BATCH, DEFINITION, EXTRACTED_AT, FAILED_CHECKS, IS_CURRENT, RUN_ID, SEQUENCE, VALID_FROM, VALID_TO, consumed
+from lakehouse.layout import BATCH, DEFINITION, EXTRACTED_AT, FAILED_CHECKS, IS_CURRENT, RUN_ID, VALID_FROM, VALID_TO, consumed, sequence
 from lakehouse.model.run import Commit, Step
 from lakehouse.storage.frames import to_batches
 from lakehouse.transform.checks import failing_counts, require_no_stop
 from lakehouse.transform.fold import SEQ, difference, fold_current, fold_history, row_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from lakehouse.lake import Lake
     from lakehouse.model.table import Table as Metadata
@@ -39,7 +39,8 @@ def fold(lake: Lake, metadata: Metadata, *, rebuild: bool = False) -> Step:
     step = Step("silver", name, "unchanged")
     bronze, silver = lake.table("bronze", name), lake.table("silver", name)
     step.version = None if silver is None else silver.version
-    if bronze is None or (not rebuild and lake.behind("silver", name) is None):
+    due = lake.behind("silver", name) is not None
+    if bronze is None or not (due or rebuild):
         return step
     folding = _Folding(lake, metadata, bronze)
     numbers = {consumed("bronze", name): bronze.batch, DEFINITION: lake.catalog.definition(name)}
@@ -48,26 +49,38 @@ def fold(lake: Lake, metadata: Metadata, *, rebuild: bool = False) -> Step:
     whole = rebuild or silver is None or silver.number(DEFINITION) != numbers[DEFINITION] or not schema.equals(silver.schema)
     new = folding.versions(above=0 if whole else done)
     step.rows_in, greatest = folding.require_sound(new)
-    step.failed_checks = folding.check(new)
-    numbers[FAILED_CHECKS] = len(step.failed_checks)
-    before = None if whole or silver is None else silver.number(SEQUENCE)
-    numbers |= {} if greatest is None else {SEQUENCE: greatest if before is None else max(greatest, before)}
-    commit = Commit(lake.run_id, "silver", numbers, {"rows_in": step.rows_in, "failed_checks": step.failed_checks})
+    before = None if whole or silver is None else silver.number(folding.sequence_id)
+    numbers |= {} if greatest is None else {folding.sequence_id: greatest if before is None else max(greatest, before)}
+
+    def commit() -> Commit:
+        step.failed_checks = dict(folding.failed)
+        return Commit(
+            lake.run_id,
+            "silver",
+            {**numbers, FAILED_CHECKS: len(folding.failed)},
+            {"rows_in": step.rows_in, "failed_checks": step.failed_checks},
+        )
+
     if silver is None:
         silver = lake.make_table("silver", name, schema)
     if whole:
         step.rows_out = folding.rebuild(silver, schema, commit, step.rows_in)
     elif not metadata.keys:
-        step.rows_out = silver.append(to_batches(folding.rows(new.collect()), schema), lambda: commit)
+        step.rows_out = silver.append(folding.appended(new, schema), commit)
     else:
         gone, came = folding.change(silver, new)
-        if gone.is_empty() and came.is_empty():
-            silver.mark(commit)
-        else:
-            silver.apply(gone, came, folding.identity, commit)
-        step.rows_out = came.height
+        folding.judge(came)
+        step.rows_out = _apply(silver, gone, came, folding.identity, commit())
     step.status, step.version = "success", silver.version
     return step
+
+
+def _apply(silver: Table, gone: pl.DataFrame, came: pl.DataFrame, identity: list[str], commit: Commit) -> int:
+    if gone.is_empty() and came.is_empty():
+        silver.mark(commit)
+    else:
+        silver.apply(gone, came, identity, commit)
+    return came.height
 
 
 class _Folding:
@@ -80,7 +93,9 @@ class _Folding:
         ]
         self._keys = list(metadata.keys)
         self._sequence = metadata.sequence or EXTRACTED_AT
+        self.failed: dict[str, int] = {}
         self._tracked = [name for name in self._columns if name not in (*self._keys, self._sequence)]
+        self.sequence_id = sequence(self._sequence, str(bronze.schema.field(self._sequence).type))
         self.history = metadata.history == "scd2"
         self.identity = [*self._keys, VALID_FROM] if self.history else self._keys
 
@@ -128,19 +143,29 @@ class _Folding:
             )
         return int(facts["_rows"][0]), facts["_greatest"][0]
 
-    def check(self, new: pl.LazyFrame) -> dict[str, int]:
-        """How many new rows break each rule that any breaks.
+    def judge(self, rows: pl.DataFrame) -> None:
+        """Count the rows about to be published that break each rule; of a history only those that would be current.
 
         Raises:
-            QualityError: One of them says `fail`.
+            QualityError: One of the broken rules says `fail`.
         """
-        if not self._metadata.expect:
-            return {}
+        rules = self._metadata.expect
+        judged = rows.filter(pl.col(IS_CURRENT)) if self.history else rows
+        if not rules or judged.is_empty():
+            return
         schema = pa.schema([self._bronze.schema.field(name) for name in self._columns])
         with self._lake.engine() as engine:
-            engine.stream("checked", schema, (batch for part in new.collect_batches() for batch in to_batches(part, schema)))
-            counts = engine.rows(failing_counts("checked", self._metadata.expect)).to_pylist()[0]
-        return require_no_stop(counts, self._metadata.expect, f"silver.{self._metadata.name}")
+            engine.stream("checked", schema, iter(to_batches(judged, schema)))
+            counts = engine.rows(failing_counts("checked", rules)).to_pylist()[0]
+        for name, count in require_no_stop(counts, rules, f"silver.{self._metadata.name}").items():
+            self.failed[name] = self.failed.get(name, 0) + count
+
+    def appended(self, new: pl.LazyFrame, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        """The rows of a table without keys, judged, as they stream by."""
+        for part in new.collect_batches(chunk_size=131_072):
+            rows = self.rows(part)
+            self.judge(rows)
+            yield from to_batches(rows, schema)
 
     def rows(self, versions: pl.DataFrame) -> pl.DataFrame:
         """Versions without the fold's own columns."""
@@ -152,7 +177,7 @@ class _Folding:
         folded = fold_history(versions, self._keys, self._tracked) if self.history else fold_current(versions, self._keys)
         return self.rows(folded.collect())
 
-    def rebuild(self, silver: Table, schema: pa.Schema, commit: Commit, rows: int) -> int:
+    def rebuild(self, silver: Table, schema: pa.Schema, commit: Callable[[], Commit], rows: int) -> int:
         """Fold all of bronze, in as many parts of the keys as the memory limit asks for; how many rows changed."""
         parts = 1 + rows * len(self._columns) * _BYTES_A_VALUE * _FOLD_COPIES // int(self._lake.settings.memory_limit) if self._keys else 1
         if not silver.files() or not self._keys or not schema.equals(silver.schema):
@@ -160,22 +185,21 @@ class _Folding:
         gone, came = [], []
         for part in range(parts):
             old = self._part(silver.scan(), part, parts).collect()
-            lost, found = difference(old, self._folded(self._part(self.versions(), part, parts)).select(old.columns), self.identity)
+            folded = self._folded(self._part(self.versions(), part, parts)).select(old.columns)
+            self.judge(folded)
+            lost, found = difference(old, folded, self.identity)
             gone.append(lost)
             came.append(found)
-        lost, found = pl.concat(gone), pl.concat(came)
-        if lost.is_empty() and found.is_empty():
-            silver.mark(commit)
-        else:
-            silver.apply(lost, found, self.identity, commit)
-        return found.height
+        return _apply(silver, pl.concat(gone), pl.concat(came), self.identity, commit())
 
-    def _first_build(self, silver: Table, schema: pa.Schema, commit: Commit, parts: int) -> int:
+    def _first_build(self, silver: Table, schema: pa.Schema, commit: Callable[[], Commit], parts: int) -> int:
         def batches() -> Iterator[pa.RecordBatch]:
             for part in range(parts):
-                yield from to_batches(self._folded(self._part(self.versions(), part, parts)), schema)
+                folded = self._folded(self._part(self.versions(), part, parts))
+                self.judge(folded)
+                yield from to_batches(folded, schema)
 
-        return silver.replace(batches(), commit, schema)
+        return silver.replace(batches() if self._keys else self.appended(self.versions(), schema), commit, schema)
 
     def _part(self, frame: pl.LazyFrame, part: int, parts: int) -> pl.LazyFrame:
         return frame if parts == 1 else frame.filter(pl.struct(self._keys).hash(seed=0) % parts == part)
@@ -207,7 +231,7 @@ class _Folding:
         keys = came.select(self._keys).unique()
         if not self.history and self._sequence in self._columns:
             return keys.clear()
-        greatest = silver.number(SEQUENCE)
+        greatest = silver.number(self.sequence_id)
         if greatest is None:
             return keys
         ordinal = pl.col(SEQ).dt.epoch("us") if isinstance(came.schema[SEQ], pl.Datetime) else pl.col(SEQ).cast(pl.Int64)

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Field, Transaction, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Field, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 from obstore.store import from_url
 
 from lakehouse.errors import ConflictError, StorageError
 from lakehouse.layout import FENCE
-from lakehouse.storage.parquet import WrittenFile, write_files
+from lakehouse.storage.parquet import WrittenFile, has_no_bounds, write_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -91,14 +91,15 @@ class Table:
     def files(self) -> list[LiveFile]:
         """The table's data files at this version."""
         actions = pa.table(self._delta.get_add_actions(flatten=True)).to_pylist()
+        bounded = {field.name for field in self.schema if not has_no_bounds(field.type)}
         return [
             LiveFile(
                 row["path"],
                 f"{self.place}/{row['path']}",
                 row["num_records"],
                 row["size_bytes"],
-                {key[4:]: value for key, value in row.items() if key.startswith("min.") and value is not None},
-                {key[4:]: value for key, value in row.items() if key.startswith("max.") and value is not None},
+                {key[4:]: value for key, value in row.items() if key.startswith("min.") and value is not None and key[4:] in bounded},
+                {key[4:]: value for key, value in row.items() if key.startswith("max.") and value is not None and key[4:] in bounded},
             )
             for row in actions
         ]
@@ -146,19 +147,12 @@ class Table:
             self._commit(commit(), written, [], "append")
         return sum(file.rows for file in written)
 
-    def replace(self, batches: Iterable[pa.RecordBatch], commit: Commit, schema: pa.Schema | None = None) -> int:
+    def replace(self, batches: Iterable[pa.RecordBatch], commit: Callable[[], Commit], schema: pa.Schema | None = None) -> int:
         """Put these rows, with a new schema where one is given, in the place of all there are, in one commit; how many they are."""
-        if schema is None or schema.equals(self.schema):
-            old = self.files()
-            written = self._write(batches)
-            self._commit(commit, written, old, "replace")
-            return sum(file.rows for file in written)
-        batch = self.batch + 1
-        reader = pa.RecordBatchReader.from_batches(schema, iter(batches))
-        properties = _properties(commit, batch, {**commit.facts, "change": "replace with a new schema"})
-        act = partial(write_deltalake, self._delta, reader, mode="overwrite", schema_mode="overwrite", commit_properties=properties)
-        self._settle(partial(self._effects.do, f"commit {self.name}", act), commit, batch)
-        return self.rows()
+        shape = self.schema if schema is None else schema
+        written = write_files(self._store, shape, batches, self._effects, self.name)
+        self._commit(commit(), written, [], "replace", shape)
+        return sum(file.rows for file in written)
 
     def add_columns(self, fields: Iterable[pa.Field], commit: Commit) -> None:
         """Widen the table by nullable columns; the rows that are there have NULL in them."""
@@ -217,7 +211,14 @@ class Table:
     def _write(self, batches: Iterable[pa.RecordBatch]) -> list[WrittenFile]:
         return write_files(self._store, self.schema, batches, self._effects, self.name)
 
-    def _commit(self, commit: Commit, written: Sequence[WrittenFile], removed: Sequence[LiveFile], operation: str) -> None:
+    def _commit(
+        self,
+        commit: Commit,
+        written: Sequence[WrittenFile],
+        removed: Sequence[LiveFile],
+        operation: str,
+        overwrite: pa.Schema | None = None,
+    ) -> None:
         stamp = int(time.time() * 1000)
         actions: list[AddAction | RemoveAction] = [AddAction(f.path, f.size, {}, stamp, True, f.statistics) for f in written]  # noqa: FBT003
         actions += [RemoveAction(f.path, True, stamp, f.size, {}) for f in removed]  # noqa: FBT003  delta-rs takes them by place
@@ -228,7 +229,11 @@ class Table:
             "change": operation,
         }
         act = partial(
-            self._delta.create_write_transaction, actions, "append", self.schema, commit_properties=_properties(commit, batch, facts)
+            self._delta.create_write_transaction,
+            actions,
+            "append" if overwrite is None else "overwrite",
+            self.schema if overwrite is None else overwrite,
+            commit_properties=_properties(commit, batch, facts),
         )
         self._settle(partial(self._effects.do, f"commit {self.name}", act), commit, batch)
 
@@ -245,7 +250,7 @@ class Table:
             )
             if not landed:
                 if isinstance(exc, CommitFailedError):
-                    raise _conflict(self.name) from exc
+                    raise conflict(self.name) from exc
                 raise StorageError(
                     f"the commit failed: {exc}", where=self.name, next_step="See that the lake can be written, then run again."
                 ) from exc
@@ -296,12 +301,13 @@ def create_table(uri: str, name: str, schema: pa.Schema, effects: Effects, optio
                 f"the table cannot be made: {exc}", where=name, next_step="See that the lake can be written, then run again."
             ) from exc
         if found.batch:
-            raise _conflict(name) from exc
+            raise conflict(name) from exc
         return found
     return Table(uri, name, delta, effects, options)
 
 
-def _conflict(name: str) -> ConflictError:
+def conflict(name: str) -> ConflictError:
+    """The error of a run that another one overtook."""
     return ConflictError("another run wrote this table meanwhile, so this one changed nothing", where=name, next_step="Run again.")
 
 

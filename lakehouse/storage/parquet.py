@@ -129,7 +129,7 @@ def _statistics(footer: pq.FileMetaData, schema: pa.Schema) -> str:
             continue
         nulls[field.name] = sum(column.statistics.null_count for column in columns)
         filled = [column.statistics for column in columns if column.statistics.null_count < column.num_values]
-        if _has_no_bounds(field.type) or not filled or not all(statistics.has_min_max for statistics in filled):
+        if has_no_bounds(field.type) or not filled or not all(statistics.has_min_max for statistics in filled):
             continue
         low, high = min(statistics.min for statistics in filled), max(statistics.max for statistics in filled)
         if isinstance(low, str) and max(len(low), len(high)) > MAX_STATISTIC_TEXT:
@@ -138,7 +138,7 @@ def _statistics(footer: pq.FileMetaData, schema: pa.Schema) -> str:
     return json.dumps({"numRecords": footer.num_rows, "minValues": least, "maxValues": greatest, "nullCount": nulls})
 
 
-def _has_no_bounds(kind: pa.DataType) -> bool:
+def has_no_bounds(kind: pa.DataType) -> bool:
     """Types whose bounds JSON cannot hold exactly (wide decimals), or that mislead (NaN), or serve nobody."""
     wide = pa.types.is_decimal(kind) and kind.precision > MAX_EXACT_DIGITS
     return wide or any(test(kind) for test in (pa.types.is_boolean, pa.types.is_binary, pa.types.is_large_binary, pa.types.is_floating))

@@ -26,6 +26,9 @@ _ARROW = {
     "date": pa.date32(),
     "timestamp": pa.timestamp("us", "UTC"),
 }
+_TEXT_INTEGER = r"^[+-]?[0-9]+$"
+_TEXT_DECIMAL = r"^[+-]?[0-9]+(\.[0-9]*)?$"
+_TEXT_DOUBLE = r"^[+-]?(0*\.?0*([0-9]\.?){1,15}0*\.?0*([eE][+-]?[0-9]{1,3})?|inf(inity)?|[Nn]a[Nn])$"
 _SPAN = ((-62_135_596_800_000_000, 253_402_300_799_999_999), (-719_162, 2_932_896))
 
 
@@ -65,6 +68,8 @@ def _cast(column: pa.Array, kind: pa.DataType) -> pa.Array:
     textual = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
     if textual and not pa.types.is_string(kind):
         column = _from_text(column, kind)
+    if pa.types.is_floating(column.type) and pa.types.is_boolean(kind):
+        raise pa.ArrowInvalid("a number with a point")
     if pa.types.is_floating(column.type) and pa.types.is_integer(kind):
         column = column.cast(pa.int64())
     if pa.types.is_integer(column.type) and pa.types.is_boolean(kind):
@@ -87,6 +92,8 @@ def _require_exact(column: pa.Array, cast: pa.Array) -> None:
         raise pa.ArrowInvalid("a number that a float cannot hold exactly")
     if pa.types.is_float64(kind) and pa.types.is_integer(column.type) and not cast.cast(column.type).equals(column):
         raise pa.ArrowInvalid("a number that a double cannot hold exactly")
+    if pa.types.is_decimal(kind) and pa.types.is_floating(column.type) and not cast.cast(column.type).equals(column):
+        raise pa.ArrowInvalid("a number with more digits than the decimal has")
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         bounds = pc.min_max(cast.cast(pa.int64() if pa.types.is_timestamp(kind) else pa.int32())).as_py()
         first, last = _SPAN[pa.types.is_date(kind)]
@@ -98,8 +105,9 @@ def _from_text(column: pa.Array, kind: pa.DataType) -> pa.Array:
     if pa.types.is_timestamp(kind):
         naive = pc.replace_substring_regex(column, pattern=r"(?:Z|\+00(?::?00)?)$", replacement="")
         return naive.cast(pa.timestamp("us")).cast(kind)
-    if pa.types.is_decimal(kind):
-        exponents = pc.any(pc.match_substring_regex(column, pattern="(?i)[^0-9.+-]")).as_py()
-        if exponents:
-            raise pa.ArrowInvalid("a text that is no plain decimal number")
+    pattern = _TEXT_INTEGER if pa.types.is_integer(kind) else _TEXT_DECIMAL if pa.types.is_decimal(kind) else None
+    if pa.types.is_floating(kind):
+        pattern = _TEXT_DOUBLE
+    if pattern and not pc.all(pc.match_substring_regex(column, pattern=pattern), min_count=0).as_py():
+        raise pa.ArrowInvalid("a text that is no such number, or has more digits than it can hold")
     return column

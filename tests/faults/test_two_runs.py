@@ -11,6 +11,7 @@ import pytest
 
 from lakehouse.errors import ConflictError
 from lakehouse.lake import Lake
+from lakehouse.model.run import Step
 from lakehouse.stages.bronze import append
 from lakehouse.stages.extract import extract
 from tests.cli.project import ROWS, Project
@@ -66,3 +67,25 @@ def test_three_runs_at_once_all_succeed_with_rows_once(tmp_path: Path) -> None:
     for table, rows in ROWS.items():
         assert project.call("query", f"select count(*) as n from {table}", "-o", "json").json == [{"n": rows}]
     assert project.call("run", "-o", "json").json["status"] == "unchanged"
+
+
+def test_a_run_that_was_overtaken_never_moves_gold_backwards(tmp_path: Path) -> None:
+    project = shop(tmp_path)
+    overtaking: list[str] = []
+
+    def overtake(step: Step) -> None:
+        if (step.step, step.table) == ("silver", "orders") and not overtaking:
+            overtaking.append(open_shop(project).run().status)
+
+    change_source(project / "source.db", "insert into customers values (1, 'Rome', '2023-01-01 00:00:00')")
+    assert open_shop(project).run().status == "success"
+    change_source(project / "source.db", ORDERS.replace("(1, 1,", "(2, 1,"))
+
+    def late(step: Step) -> None:
+        if (step.step, step.table) == ("silver", "orders") and len(overtaking) < 1:
+            change_source(project / "source.db", ORDERS.replace("(1, 1,", "(3, 1,"))
+        overtake(step)
+
+    assert open_shop(project).run(progress=late).status == "success"
+    assert open_shop(project).sql("select count(*) as n from gold.fact_order").item() == 3
+    assert overtaking == ["success"]
