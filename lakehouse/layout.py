@@ -7,6 +7,7 @@ from pathlib import Path
 
 LAYERS = ("bronze", "silver", "gold")
 LEDGER = "_ledger"
+COLUMN = re.compile(r"^[A-Za-z][A-Za-z0-9_]{0,62}\Z")
 NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}\Z")
 
 BATCH, RUN_ID, EXTRACTED_AT = "_batch", "_run_id", "_extracted_at"

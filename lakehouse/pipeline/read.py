@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from lakehouse.lake import Lake
 
-_NAMED = re.compile(r"\b(bronze|silver|gold)\s*\.\s*\"?([a-z][a-z0-9_]*)\"?", re.IGNORECASE)
+_NAMED = re.compile(r"\b(bronze|silver|gold)\"?\s*\.\s*\"?([a-z][a-z0-9_]*)\"?", re.IGNORECASE)
 
 
 def query(lake: Lake, text: str) -> pa.Table:

@@ -6,7 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from lakehouse.errors import ConflictError, LakehouseError, UsageError
+from lakehouse.errors import ConflictError, LakehouseError, StorageError, UsageError
 from lakehouse.model.run import Run, Step
 from lakehouse.stages.bronze import append
 from lakehouse.stages.extract import extract
@@ -39,6 +39,10 @@ def run(
     """
     nodes = lake.catalog.graph.select(select)
     folded = {_silver_name(lake, word) for word in rebuild}
+    if missed := sorted(folded - set(nodes)):
+        raise UsageError(
+            f"--rebuild silver.{missed[0]} is not among what --select names", next_step="Select it too, or leave --select out."
+        )
     report = Run(lake.run_id, "success", lake.now())
     begun = time.monotonic()
     failed: set[str] = set()
@@ -62,8 +66,20 @@ def run(
         if report.status != "interrupted":
             report.status = "failed" if failed else "success" if any(step.status == "success" for step in report.steps) else "unchanged"
         report.seconds = round(time.monotonic() - begun, 3)
-        lake.ledger.record(report)
+        _record(lake, report, progress)
     return report
+
+
+def _record(lake: Lake, report: Run, progress: Progress | None) -> None:
+    """Record the run; a ledger that cannot be written is a failed step of the report, which stays whole."""
+    try:
+        lake.ledger.record(report)
+    except StorageError as exc:
+        step = Step("ledger", "steps", "failed", error={"kind": exc.kind, "message": str(exc), "exit_code": str(exc.exit_code)})
+        report.steps.append(step)
+        report.status = "failed"
+        if progress:
+            progress(step)
 
 
 def _silver_name(lake: Lake, word: str) -> str:

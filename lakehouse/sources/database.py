@@ -13,11 +13,12 @@ import pyarrow.compute as pc
 from sqlglot import exp
 
 from lakehouse.errors import ContractError, SourceDataError, SourceError, UsageError
+from lakehouse.layout import COLUMN, IS_CURRENT, VALID_FROM, VALID_TO
 from lakehouse.model.run import Window
 from lakehouse.transform.arrow import arrow_schema, cast_batch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
     from pathlib import Path
 
@@ -101,13 +102,14 @@ class Database:
                 given=f"columns {', '.join(by_name)}"[:400],
                 next_step="Correct the table's file, or bring the column back in the source.",
             )
+        _require_names(table, wanted, needed)
         for name, kind in wanted.items():
             columns[name] = (by_name.get(name) or by_case[name.lower()], kind)
         return Described(table, source, columns)
 
-    def now(self) -> datetime:
-        """The source's clock, in UTC."""
-        return self._dialect.now()
+    def bound(self) -> datetime:
+        """An instant in UTC below which no row of a transaction still under way can appear, where the database stamps its rows."""
+        return self._dialect.bound()
 
     def rows_without_cursor(self, what: Described) -> bool:
         """Whether a row exists that no window can hold, since its cursor is NULL, infinite or of another type."""
@@ -185,6 +187,27 @@ class Database:
     def close(self) -> None:
         """End the connection."""
         self._dialect.close()
+
+
+def _require_names(table: Table, wanted: Iterable[str], needed: Iterable[str]) -> None:
+    """Refuse names that cannot stand in the lake, and keys or cursors that are spelled otherwise than their column."""
+    where = f"metadata/tables/{table.source}/{table.name}.yml"
+    spelled = {name.lower(): name for name in wanted}
+    odd = [name for name in spelled.values() if not COLUMN.match(name) or name.lower() in (VALID_FROM, VALID_TO, IS_CURRENT)]
+    if odd:
+        raise ContractError(
+            f"the source's column names {', '.join(map(repr, odd))} cannot stand in the lake",
+            where=where,
+            expected="letters, digits and _, a letter first, and none of the lake's own names",
+            next_step="List the other columns under `columns`, or give them other names in a view of the source.",
+        )
+    if len(spelled) < len(list(wanted)):
+        raise ContractError("two columns differ only in case", where=where, next_step="List the one to read under `columns`.")
+    other = [f"{name} (there: {spelled[name.lower()]})" for name in sorted(needed) if spelled.get(name.lower(), name) != name]
+    if other:
+        raise ContractError(
+            f"names are spelled otherwise than in the source: {', '.join(other)}", where=where, next_step="Spell them alike."
+        )
 
 
 def _travels_as(column: SourceColumn, kind: DataType) -> DataType:

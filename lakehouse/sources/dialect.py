@@ -58,8 +58,8 @@ class Dialect(Protocol):
         """
         ...
 
-    def now(self) -> datetime:
-        """The database's clock, in UTC."""
+    def bound(self) -> datetime:
+        """An instant in UTC, by the database's clock, below which no transaction still under way can show a row that it stamps itself."""
         ...
 
     def value(self, query: exp.Expr) -> object:

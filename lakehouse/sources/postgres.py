@@ -37,6 +37,12 @@ select a.attname, t.typname, a.atttypmod
 from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = a.atttypid
 where a.attrelid = %s and a.attnum > 0 and not a.attisdropped order by a.attnum
 """
+_BOUND = """
+select least(
+    now() - interval '1 second',
+    (select min(xact_start) from pg_catalog.pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()),
+    (select min(prepared) from pg_catalog.pg_prepared_xacts where database = current_database()))
+"""
 _TABLES = """
 select n.nspname, c.relname, c.oid, pg_catalog.pg_table_is_visible(c.oid)
 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
@@ -73,6 +79,11 @@ class Postgres(Dialect):
             SourceError: The login or the database is refused.
         """
         parts = urlsplit(url)
+        if "@" in parts.path + parts.query + parts.fragment:
+            raise UsageError(
+                "the PostgreSQL URL cannot be read: a / ? or # stands before its @",
+                next_step="Write special signs of the password as %2F, %3F, %23.",
+            )
         try:
             self._where = f"{parts.hostname}:{parts.port or 5432}{parts.path}"
         except ValueError:
@@ -84,9 +95,10 @@ class Postgres(Dialect):
                 next_step="Set the connection's URL right.",
             )
         user, password = quote(unquote(parts.username or ""), safe=""), quote(unquote(parts.password or ""), safe="")
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         query = [(key, value) for key, value in parse_qsl(parts.query) if key == "sslmode"]
         self._url = parts._replace(
-            scheme="postgresql", netloc=f"{user}:{password}@{parts.hostname}:{parts.port or 5432}", query=urlencode(query)
+            scheme="postgresql", netloc=f"{user}:{password}@{host}:{parts.port or 5432}", query=urlencode(query)
         ).geturl()
         try:
             self._connection = psycopg.connect(url, connect_timeout=CONNECT_SECONDS, autocommit=True, application_name="lakehouse")
@@ -153,8 +165,8 @@ class Postgres(Dialect):
             ) from exc
 
     @override
-    def now(self) -> datetime:
-        return cast("datetime", self._fetch("select now()")[0][0]).astimezone(UTC)
+    def bound(self) -> datetime:
+        return cast("datetime", self._fetch(_BOUND)[0][0]).astimezone(UTC)
 
     @override
     def value(self, query: exp.Expr) -> object:

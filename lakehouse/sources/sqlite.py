@@ -68,7 +68,7 @@ class Sqlite(Dialect):
             )
         self._path = (project / path).resolve()
         if not self._path.is_file():
-            raise SourceError("there is no such SQLite file", where=str(self._path), next_step="Correct the path in the connection's URL.")
+            raise SourceError("there is no such SQLite file", where=path.name, next_step="Correct the path in the connection's URL.")
         self._connection = sqlite3.connect(f"file:{quote(str(self._path))}?mode=ro", uri=True, check_same_thread=False)
         try:
             self._tables = [
@@ -76,7 +76,7 @@ class Sqlite(Dialect):
             ]
         except sqlite3.DatabaseError as exc:
             raise SourceError(
-                f"the file cannot be read as SQLite: {exc}", where=str(self._path), next_step="Correct the path in the connection's URL."
+                f"the file cannot be read as SQLite: {exc}", where=path.name, next_step="Correct the path in the connection's URL."
             ) from exc
 
     def _rows(self, statement: str) -> list[tuple[object, ...]]:
@@ -102,7 +102,7 @@ class Sqlite(Dialect):
         return SourceTable(found[0], tuple(SourceColumn(str(row[1]), str(row[2]), lake_type(str(row[2]))) for row in rows))
 
     @override
-    def now(self) -> datetime:
+    def bound(self) -> datetime:
         return datetime.now(UTC)
 
     @override

@@ -62,7 +62,7 @@ def _window(lake: Lake, database: Database, what: Described, *, full_refresh: bo
         greatest = database.greatest(what)
         to = 0 if greatest is None else greatest + 1
     else:
-        now = lake.settings.clock or database.now()
+        now = lake.settings.clock or database.bound()
         to = now if kind == "timestamp" else now.date() + timedelta(days=1)
     return Window(None if full_refresh else watermark_less_lookback(lake, table, kind), to)
 

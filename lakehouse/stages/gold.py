@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lakehouse.model.star import Model
     from lakehouse.storage.delta import Table
 
+_WIDER = {pa.uint8(): pa.int16(), pa.uint16(): pa.int32(), pa.uint32(): pa.int64(), pa.uint64(): pa.decimal128(20, 0)}
 REPLACE_ABOVE = 0.5
 """The share of changed rows above which a table is written anew instead of file by file."""
 
@@ -149,8 +150,10 @@ def _write(lake: Lake, engine: Session, model: Model, gold: Table | None, commit
     columns = ", ".join(quote(field.name) for field in schema)
     identity = [model.surrogate_key] if model.surrogate_key else list(model.keys)
     order = ", ".join(quote(name) for name in identity)
-    if not gold.files() or not schema.equals(gold.schema, check_metadata=True):
-        return gold.replace(_cast(engine.reader(f"select {columns} from _staged order by {order}"), schema), lambda: commit, schema), gold
+    if not gold.files() or not schema.equals(gold.schema):
+        rows = gold.replace(_cast(engine.reader(f"select {columns} from _staged order by {order}"), schema), lambda: commit, schema)
+        return rows, gold
+    gold.describe(schema, Commit(lake.run_id, "gold"))
     engine.table("gold._standing", gold.schema, [file.uri for file in gold.files()])
     engine.execute(f"create temp table _came as select {columns} from _staged except select {columns} from gold._standing")
     engine.execute(f"create temp table _gone as select {columns} from gold._standing except select {columns} from _staged")
@@ -169,26 +172,28 @@ def _delta_schema(shape: pa.Schema, model: Model) -> pa.Schema:
     """The staged columns with types that every Delta reader knows, and with their descriptions."""
     fields = []
     for field in shape:
-        kind = field.type
-        if pa.types.is_timestamp(kind):
-            if kind.tz is None:
-                raise ModelError(
-                    f"column {field.name} is a timestamp without a zone, which many readers refuse",
-                    where=f"sql/gold/{model.name}.sql",
-                    next_step="Make it an instant: `... at time zone 'UTC'`.",
-                )
-            kind = pa.timestamp("us", "UTC")
-        elif pa.types.is_decimal(kind) and kind.scale == 0 and kind.precision > 38 - 1:
-            kind = pa.decimal128(38, 0)
-        elif pa.types.is_large_string(kind):
-            kind = pa.string()
-        elif pa.types.is_null(kind):
-            raise ModelError(
-                f"column {field.name} has no type", where=f"sql/gold/{model.name}.sql", next_step="Cast it: `cast(null as ...)`."
-            )
+        kind = _plain_type(field, f"sql/gold/{model.name}.sql")
         description = model.columns.get(field.name) or (model.measures[field.name].description if field.name in model.measures else None)
         fields.append(pa.field(field.name, kind, metadata={"comment": description} if description else None))
     return pa.schema(fields)
+
+
+def _plain_type(field: pa.Field, where: str) -> pa.DataType:
+    """The type that a column gets in Delta: the same, or the next that holds all of its values and that every reader knows."""
+    kind = field.type
+    if pa.types.is_dictionary(kind) or pa.types.is_large_string(kind):
+        return pa.string()
+    if kind in _WIDER:
+        return _WIDER[kind]
+    if pa.types.is_timestamp(kind) and kind.tz is not None:
+        return pa.timestamp("us", "UTC")
+    if pa.types.is_timestamp(kind):
+        raise ModelError(
+            f"column {field.name} is a timestamp without a zone", where=where, next_step="Make it an instant: `... at time zone 'UTC'`."
+        )
+    if any(test(kind) for test in (pa.types.is_time, pa.types.is_duration, pa.types.is_interval, pa.types.is_null)):
+        raise ModelError(f"column {field.name} is a {kind}, which Delta does not have", where=where, next_step="Cast it to another type.")
+    return kind
 
 
 def _cast(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:

@@ -162,6 +162,17 @@ class Table:
         act = partial(self._delta.alter.add_columns, new, commit_properties=properties)
         self._settle(partial(self._effects.do, f"commit {self.name}", act), commit, batch)
 
+    def describe(self, schema: pa.Schema, commit: Commit) -> None:
+        """Give the columns the descriptions that `schema` has, one commit for each that differs."""
+        there = self.schema
+        for field in schema:
+            if (there.field(field.name).metadata or {}) != (field.metadata or {}):
+                comment = {key.decode(): value.decode() for key, value in (field.metadata or {b"comment": b""}).items()}
+                batch = self.batch + 1
+                properties = _properties(commit, batch, {"change": f"describe {field.name}"})
+                act = partial(self._delta.alter.set_column_metadata, field.name, comment, commit_properties=properties)
+                self._settle(partial(self._effects.do, f"commit {self.name}", act), commit, batch)
+
     def mark(self, commit: Commit) -> None:
         """Commit numbers without rows."""
         self._commit(commit, [], [], "mark")
@@ -252,7 +263,7 @@ class Table:
                 if isinstance(exc, CommitFailedError):
                     raise conflict(self.name) from exc
                 raise StorageError(
-                    f"the commit failed: {exc}", where=self.name, next_step="See that the lake can be written, then run again."
+                    f"the commit failed: {_first_line(exc)}", where=self.name, next_step="See that the lake can be written, then run again."
                 ) from exc
         self._delta.update_incremental()
 
@@ -279,7 +290,9 @@ def open_table(uri: str, name: str, effects: Effects, options: Mapping[str, str]
         return None
     except (DeltaError, OSError) as exc:
         raise StorageError(
-            f"the table cannot be opened: {exc}", where=name, next_step="Run `lakehouse status`, and look at its _delta_log folder."
+            f"the table cannot be opened: {_first_line(exc)}",
+            where=name,
+            next_step="Look at its _delta_log folder.",
         ) from exc
 
 
@@ -298,7 +311,7 @@ def create_table(uri: str, name: str, schema: pa.Schema, effects: Effects, optio
         found = open_table(uri, name, effects, options)
         if found is None:
             raise StorageError(
-                f"the table cannot be made: {exc}", where=name, next_step="See that the lake can be written, then run again."
+                f"the table cannot be made: {_first_line(exc)}", where=name, next_step="See that the lake can be written, then run again."
             ) from exc
         if found.batch:
             raise conflict(name) from exc
@@ -309,6 +322,10 @@ def create_table(uri: str, name: str, schema: pa.Schema, effects: Effects, optio
 def conflict(name: str) -> ConflictError:
     """The error of a run that another one overtook."""
     return ConflictError("another run wrote this table meanwhile, so this one changed nothing", where=name, next_step="Run again.")
+
+
+def _first_line(exc: BaseException) -> str:
+    return (str(exc).splitlines() or [type(exc).__name__])[0][:300]
 
 
 def _make_folder(path: Path) -> None:

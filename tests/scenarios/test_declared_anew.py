@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deltalake import DeltaTable
 
 from tests.lakes import SHOP, SHOP_TABLES, change_source, open_shop, require_success, write_project
 
@@ -105,3 +106,44 @@ def test_another_sequence_folds_anew(tmp_path: Path) -> None:
     change_source(project / "source.db", LATER)
     require_success(open_shop(project))
     assert ask(project, "select city from silver.customers where id = 1 and is_current") == {"city": "Rome"}
+
+
+def test_a_description_reaches_the_table_and_rewrites_nothing(tmp_path: Path) -> None:
+    project = project_of(tmp_path)
+    change_source(project / "source.db", "insert into orders values (1, 1, 5, '2024-01-05 00:00:00'), (2, 1, 6, '2024-01-06 00:00:00')")
+    require_success(open_shop(project))
+    fact = "metadata/models/fact_order.yml"
+    write_project(project, {fact: SHOP[fact] + "columns: {amount: In euros.}\n"})
+    require_success(open_shop(project))
+    (amount,) = [field for field in DeltaTable(project / "lake/gold/fact_order").schema().fields if field.name == "amount"]
+    assert amount.metadata == {"comment": "In euros."}
+    change_source(project / "source.db", "insert into orders values (3, 1, 7, '2024-01-07 00:00:00')")
+    (step,) = [step for step in open_shop(project).run().steps if step.table == "fact_order"]
+    assert step.rows_out == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [("'a'::enum('a')", "string"), ("200::utinyint", "short"), ("18446744073709551615::ubigint", "decimal(20,0)")],
+)
+def test_types_that_delta_lacks_are_widened(tmp_path: Path, value: str, kind: str) -> None:
+    project = project_of(tmp_path)
+    write_project(
+        project,
+        {"metadata/models/odd.yml": "kind: aggregate\nkeys: id\n", "sql/gold/odd.sql": f"select id, {value} as v from silver.customers"},
+    )
+    require_success(open_shop(project))
+    assert str(DeltaTable(project / "lake/gold/odd").schema().fields[1].type) == f'PrimitiveType("{kind}")'
+    assert ask(project, "select count(distinct v) as n from gold.odd") == {"n": 1}
+    assert open_shop(project).run().status == "unchanged"
+
+
+@pytest.mark.parametrize("value", ["time '10:00'", "interval 1 day", "null", "timestamp '2024-01-01'"])
+def test_types_that_delta_cannot_hold_are_refused(tmp_path: Path, value: str) -> None:
+    project = project_of(tmp_path)
+    write_project(
+        project,
+        {"metadata/models/odd.yml": "kind: aggregate\nkeys: id\n", "sql/gold/odd.sql": f"select id, {value} as v from silver.customers"},
+    )
+    (step,) = [step for step in open_shop(project).run().steps if step.status == "failed"]
+    assert (step.table, (step.error or {})["kind"]) == ("odd", "ModelError")
