@@ -56,7 +56,7 @@ bench: $(READY) ## measurements, printed
 	$(BIN)/pytest -m bench -s
 
 lock: $(READY) ## resolve pyproject.toml anew into requirements.lock
-	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --all-extras \
 		--custom-compile-command "make lock" --group dev --output-file requirements.lock pyproject.toml
 
 clean: ## remove what make and the tools wrote (never a lake)
