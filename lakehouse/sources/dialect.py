@@ -37,6 +37,25 @@ class SourceTable:
     columns: tuple[SourceColumn, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ListedTable:
+    """A table as a list of the database's tables shows it.
+
+    Attributes:
+        parts: Its exact name parts.
+        is_view: Whether it is a view.
+        keys: The columns of its primary key, in the key's order; empty without one.
+        indexed: The columns that come first in an index.
+        rows: About how many rows it has, by the database's statistics or a count; None where only a long count could tell.
+    """
+
+    parts: tuple[str, ...]
+    is_view: bool
+    keys: tuple[str, ...]
+    indexed: tuple[str, ...]
+    rows: int | None
+
+
 class Dialect(Protocol):
     """One kind of database. Every statement is built as a tree and written in the dialect `sql`."""
 
