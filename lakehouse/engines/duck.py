@@ -139,5 +139,5 @@ class Session:
 
 
 def _first_line(exc: duckdb.Error) -> str:
-    lines = [line.strip() for line in str(exc).splitlines() if line.strip() and not line.startswith(("LINE ", " "))]
+    lines = [line.strip() for line in str(exc).splitlines() if line.strip() and not line.startswith(("LINE ", " ", "Traceback"))]
     return " ".join(lines)[:300]

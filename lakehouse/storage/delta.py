@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from deltalake import DeltaTable, Field
+from deltalake import CommitProperties, DeltaTable, Field
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 
@@ -17,7 +17,7 @@ from lakehouse.errors import ConflictError, StorageError
 from lakehouse.layout import FENCE
 from lakehouse.storage.commits import landed, properties
 from lakehouse.storage.parquet import WrittenFile, has_no_bounds, write_files
-from lakehouse.storage.refusal import reason
+from lakehouse.storage.refusal import reading, reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -92,12 +92,14 @@ class Table:
 
     def number(self, app_id: str) -> int | None:
         """The number that the last commit with this app transaction gave it."""
-        found = self._delta.transaction_version(app_id)
+        with reading(self.name):
+            found = self._delta.transaction_version(app_id)
         return None if found is None else int(found)
 
     def files(self) -> list[LiveFile]:
         """The table's data files at this version."""
-        actions = pa.table(self._delta.get_add_actions(flatten=True)).to_pylist()
+        with reading(self.name):
+            actions = pa.table(self._delta.get_add_actions(flatten=True)).to_pylist()
         bounded = {field.name for field in self.schema if not has_no_bounds(field.type)}
         return [
             LiveFile(
@@ -113,7 +115,7 @@ class Table:
 
     def committed_at(self) -> datetime:
         """When the table's newest commit was made, in UTC."""
-        return datetime.fromtimestamp(self._delta.history(1)[0]["timestamp"] / 1000, UTC)
+        return datetime.fromtimestamp(self.history(1)[0]["timestamp"] / 1000, UTC)
 
     def rows(self) -> int:
         """How many rows the table has, from its log."""
@@ -141,7 +143,8 @@ class Table:
 
     def history(self, limit: int | None = None) -> list[dict[str, Any]]:
         """The table's commits, newest first, each with its metadata."""
-        return self._delta.history(limit)
+        with reading(self.name):
+            return self._delta.history(limit)
 
     def append(self, batches: Iterable[pa.RecordBatch], commit: Callable[[], Commit]) -> int:
         """Add rows in one commit, which is asked for when all are written; how many they were. No rows: no commit.
@@ -273,7 +276,8 @@ class Table:
             self._home.settle_commit(version)
 
         self._effects.do(f"commit {self.name}", lasting)
-        self._delta.update_incremental()
+        with reading(self.name):
+            self._delta.update_incremental()
 
 
 def open_table(place: Place, name: str, effects: Effects) -> Table | None:
@@ -306,7 +310,14 @@ def create_table(place: Place, name: str, schema: pa.Schema, effects: Effects) -
     options = place.options()
 
     def make() -> DeltaTable:
-        made = DeltaTable.create(place.uri, schema, mode="error", configuration=CONFIGURATION, storage_options=options or None)
+        made = DeltaTable.create(
+            place.uri,
+            schema,
+            mode="error",
+            configuration=CONFIGURATION,
+            storage_options=options or None,
+            commit_properties=CommitProperties(max_commit_retries=0),  # else a second one is committed upon the first
+        )
         place.settle_commit(0)
         return made
 

@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from deltalake.exceptions import DeltaError
+
+from lakehouse.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 CODE = re.compile(r"<Code>(\w+)</Code>")
 STATUS = re.compile(r"status code: (\d{3})")
@@ -21,3 +30,14 @@ def reason(exc: BaseException) -> str:
     answered = CODE.search(text)
     head = re.sub(r"\s+", " ", text.partition("<?xml")[0]).replace(" :", ":").strip()
     return (f"{head} {answered[1]}" if answered else head)[:_LONGEST].strip() or type(exc).__name__
+
+
+@contextmanager
+def reading(table: str) -> Iterator[None]:
+    """What a store refuses to whoever reads a table's log, as an error of ours."""
+    try:
+        yield
+    except (DeltaError, OSError) as exc:
+        raise StorageError(
+            f"the table cannot be read: {reason(exc)}", where=table, next_step="See that the lake can be read, then run again."
+        ) from exc

@@ -24,7 +24,7 @@ class DataFiles(AzureBlobFileSystem):  # type: ignore[misc]  # adlfs ships no ty
     @classmethod
     def _strip_protocol(cls, path: str) -> str:
         stripped = str(super()._strip_protocol(path))
-        if ".." in stripped.split("/"):  # DuckDB compares a path with the allowed folders as text, Azure resolves it
+        if ".." in stripped.replace("\\", "/").split("/"):  # DuckDB compares a path with the allowed folders as text, Azure resolves it
             raise PermissionError("a path on the lake names no parent folder")
         return stripped
 
