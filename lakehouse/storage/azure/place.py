@@ -63,7 +63,7 @@ class Account:
         self._settings = settings
         self._key = None if settings.key is None else settings.key.get_secret_value()
         self._sas = None if settings.sas is None else settings.sas.get_secret_value().removeprefix("?")
-        if settings.emulator and name == EMULATOR_ACCOUNT and not (self._sas or settings.client_secret):
+        if settings.emulator and name == EMULATOR_ACCOUNT and not (self._sas or settings.client_id):
             self._key = self._key or EMULATOR_KEY
         self.answered: dict[str, StorageError | None] = {}
 
@@ -201,10 +201,11 @@ def refused(exc: BaseException, by: Account, container: str) -> StorageError | N
     """What a refusal at first contact means, and who must do what; None where it may pass by itself."""
     text = str(exc)
     code, status = CODE.search(text), STATUS.search(text)
+    answer = code[1] if code else status[1] if status else ""
     if code and code[1] == "ContainerNotFound":
         what, next_step = f"there is no container {container!r} in account {by.name!r}", "Create it, or correct LAKEHOUSE_LAKE."
     elif status and int(status[1]) == FORBIDDEN:
-        what = f"account {by.name!r} refuses the {by.by} for container {container!r} ({code[1] if code else status[1]})"
+        what = f"account {by.name!r} refuses the {by.by} for container {container!r} ({answer})"
         next_step = "Correct LAKEHOUSE_AZURE__*, or grant the identity `Storage Blob Data Contributor`."
     elif status and int(status[1]) in NOBODY_THERE:
         what, next_step = (
