@@ -176,6 +176,7 @@ class AzurePlace:
 
     def _first_contact(self) -> StorageError | None:
         try:
+            self._account.options()
             store = self._account.store(self._container, self._prefix, patient=False)
             next(iter(obstore.list(store, "_first_contact")), None)
         except BaseError as exc:
