@@ -6,18 +6,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakehouse.lake import Lake
+from lakehouse.pipeline.backfill import backfill
 from lakehouse.pipeline.plan import plan
 from lakehouse.pipeline.read import query, scan
 from lakehouse.pipeline.run import run
 from lakehouse.pipeline.status import history, status
+from lakehouse.pipeline.stream import stream
 from lakehouse.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable, Iterator
+    from datetime import timedelta
+    from threading import Event
 
     import polars as pl
 
-    from lakehouse.model.run import Run, Step
+    from lakehouse.model.run import Cursor, Run
+    from lakehouse.pipeline.walk import Around, Progress
 
 
 class Lakehouse:
@@ -46,16 +51,51 @@ class Lakehouse:
         *,
         full_refresh: bool = False,
         rebuild: Iterable[str] = (),
-        progress: Callable[[Step], None] | None = None,
+        progress: Progress | None = None,
+        around: Around | None = None,
     ) -> Run:
         """Run the selected tables and models; failures are in the report's steps.
+
+        `progress` is called with each step as it ends; `around(name, work)` does the work of each table or model and gives its steps.
 
         Raises:
             MetadataError: The metadata has faults.
             UsageError: A word of the selection names nothing.
         """
         with self._lake() as lake:
-            return run(lake, select, full_refresh=full_refresh, rebuild=rebuild, progress=progress)
+            return run(lake, select, full_refresh=full_refresh, rebuild=rebuild, progress=progress, around=around)
+
+    def backfill(
+        self, select: Iterable[str] = (), *, from_: Cursor, to: Cursor, progress: Progress | None = None, around: Around | None = None
+    ) -> Run:
+        """Read `from_ <= cursor < to` of the selected tables again, and bring what follows from them up to date.
+
+        Raises:
+            MetadataError: The metadata has faults.
+            UsageError: A word names nothing or no table with a cursor, or the bounds are no window.
+        """
+        with self._lake() as lake:
+            return backfill(lake, select, from_=from_, to=to, progress=progress, around=around)
+
+    def stream(
+        self,
+        select: Iterable[str] = (),
+        *,
+        every: timedelta,
+        for_: timedelta | None = None,
+        once: bool = False,
+        stop: Event | None = None,
+        progress: Progress | None = None,
+        around: Around | None = None,
+    ) -> Iterator[Run]:
+        """Poll the sources every so often and run what came; one report a poll, until `for_` has passed or `stop` is set.
+
+        Raises:
+            MetadataError: The metadata has faults.
+            UsageError: A word of the selection names nothing.
+        """
+        with self._lake() as lake:
+            yield from stream(lake, select, every=every, for_=for_, once=once, stop=stop, progress=progress, around=around)
 
     def plan(self, select: Iterable[str] = ()) -> list[dict[str, Any]]:
         """What a run would do: one row a step."""

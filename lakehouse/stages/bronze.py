@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from lakehouse.errors import ContractError
-from lakehouse.layout import BATCH, EXTRACTED_AT, RUN_ID, watermark
+from lakehouse.layout import BATCH, EXTRACTED_AT, RUN_ID, backfilled, watermark
 from lakehouse.model.run import Commit, Step, cursor_to_number
 from lakehouse.transform.arrow import arrow_schema
 from lakehouse.transform.unseen import comes_several_times, unseen_rows
@@ -124,12 +124,16 @@ def _stamped(batch: pa.RecordBatch, schema: pa.Schema, number: int, run_id: str,
 
 def _commit(lake: Lake, table: Table, extraction: Extraction) -> Commit:
     numbers: dict[str, int] = {}
-    if extraction.greatest is not None:
+    if extraction.past:
+        low, high = (None if bound is None else cursor_to_number(bound) for bound in (extraction.window.from_, extraction.window.to))
+        numbers[backfilled(extraction.table.cursor or "", low, high)] = table.batch + 1
+    elif extraction.greatest is not None:
         app_id, greatest = watermark(extraction.table.cursor or ""), cursor_to_number(extraction.greatest)
         before = table.number(app_id)
         numbers[app_id] = greatest if before is None else max(greatest, before)
     facts = {
         "window": extraction.window.facts(),
+        "backfill": extraction.past,
         "rows_read": extraction.rows,
         "definition": lake.catalog.definition(extraction.table.name),
     }

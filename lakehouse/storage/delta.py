@@ -67,6 +67,7 @@ class Table:
         self.uri, self.name, self._delta, self._effects, self._options = uri, name, delta, effects, dict(options)
         self.place = unquote(urlsplit(uri).path) if uri.startswith("file://") else uri
         self._store = from_url(uri, config=cast("Any", self._options or None))
+        self._numbers: dict[str, int | None] = {}
 
     @property
     def version(self) -> int:
@@ -85,8 +86,22 @@ class Table:
 
     def number(self, app_id: str) -> int | None:
         """The number that the last commit with this app transaction gave it."""
-        found = self._delta.transaction_version(app_id)
-        return None if found is None else int(found)
+        if app_id not in self._numbers:
+            found = self._delta.transaction_version(app_id)
+            self._numbers[app_id] = None if found is None else int(found)
+        return self._numbers[app_id]
+
+    def refresh(self) -> None:
+        """Read on to the newest version.
+
+        Raises:
+            StorageError: The table cannot be read any more.
+        """
+        try:
+            self._delta.update_incremental()
+        except (DeltaError, OSError) as exc:
+            raise _unreadable(self.name, exc) from exc
+        self._numbers.clear()
 
     def files(self) -> list[LiveFile]:
         """The table's data files at this version."""
@@ -265,7 +280,7 @@ class Table:
                 raise StorageError(
                     f"the commit failed: {_first_line(exc)}", where=self.name, next_step="See that the lake can be written, then run again."
                 ) from exc
-        self._delta.update_incremental()
+        self.refresh()
 
 
 def _properties(commit: Commit, batch: int, facts: Mapping[str, Any]) -> CommitProperties:
@@ -289,11 +304,7 @@ def open_table(uri: str, name: str, effects: Effects, options: Mapping[str, str]
     except TableNotFoundError:
         return None
     except (DeltaError, OSError) as exc:
-        raise StorageError(
-            f"the table cannot be opened: {_first_line(exc)}",
-            where=name,
-            next_step="Look at its _delta_log folder.",
-        ) from exc
+        raise _unreadable(name, exc) from exc
 
 
 def create_table(uri: str, name: str, schema: pa.Schema, effects: Effects, options: Mapping[str, str]) -> Table:
@@ -322,6 +333,10 @@ def create_table(uri: str, name: str, schema: pa.Schema, effects: Effects, optio
 def conflict(name: str) -> ConflictError:
     """The error of a run that another one overtook."""
     return ConflictError("another run wrote this table meanwhile, so this one changed nothing", where=name, next_step="Run again.")
+
+
+def _unreadable(name: str, exc: BaseException) -> StorageError:
+    return StorageError(f"the table cannot be opened: {_first_line(exc)}", where=name, next_step="Look at its _delta_log folder.")
 
 
 def _first_line(exc: BaseException) -> str:
