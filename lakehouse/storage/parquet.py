@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -14,13 +15,16 @@ from typing import TYPE_CHECKING, Any
 import obstore
 import pyarrow as pa
 import pyarrow.parquet as pq
+from obstore.exceptions import BaseError
+
+from lakehouse.errors import StorageError
+from lakehouse.storage.refusal import reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from obstore.store import ObjectStore
-
     from lakehouse.storage.effects import Effects
+    from lakehouse.storage.place import Place
 
 ROWS_A_FILE = 2_000_000
 ROWS_A_GROUP = 262_144
@@ -50,8 +54,9 @@ class WrittenFile:
 class _Sink:
     """A file object over obstore's multipart writer that counts and checks the bytes."""
 
-    def __init__(self, store: ObjectStore, path: str) -> None:
-        self._writer = obstore.open_writer(store, path)
+    def __init__(self, place: Place, path: str) -> None:
+        with _refused():
+            self._writer = obstore.open_writer(place.store(), path)
         self._hash = hashlib.sha256()
         self.size = 0
         self.closed = False
@@ -59,7 +64,8 @@ class _Sink:
     def write(self, data: Any) -> int:  # noqa: ANN401  pyarrow hands over its own buffer objects
         view = bytes(data)
         self._hash.update(view)
-        self._writer.write(view)
+        with _refused():
+            self._writer.write(view)
         self.size += len(view)
         return len(view)
 
@@ -72,23 +78,36 @@ class _Sink:
     def close(self) -> None:
         if not self.closed:
             self.closed = True
-            self._writer.close()
+            with _refused():
+                self._writer.close()
 
     def checksum(self) -> str:
         return self._hash.hexdigest()
 
 
-def write_files(
-    store: ObjectStore, schema: pa.Schema, batches: Iterable[pa.RecordBatch], effects: Effects, where: str
-) -> list[WrittenFile]:
+@contextmanager
+def _refused() -> Iterator[None]:
+    """What the store refuses, as an error of ours; an error of the rows' source passes."""
+    try:
+        yield
+    except (BaseError, OSError) as exc:
+        raise StorageError(
+            f"a file cannot be written: {reason(exc)}", next_step="See that the lake can be written, then run again."
+        ) from exc
+
+
+def write_files(place: Place, schema: pa.Schema, batches: Iterable[pa.RecordBatch], effects: Effects, where: str) -> list[WrittenFile]:
     """The files that hold all rows of `batches`, in order, each of about `ROWS_A_FILE` rows; none for no rows.
 
-    Memory is one row group, whatever the number of rows.
+    Memory is one row group, whatever the number of rows. The bytes outlive a loss of power; their names do when the place settles them.
+
+    Raises:
+        StorageError: The place takes no file.
     """
     files: list[WrittenFile] = []
     groups = _row_groups(schema, batches)
     while (first := next(groups, None)) is not None:
-        files.append(effects.do(f"write {where}", partial(_write_file, store, schema, first, groups)))
+        files.append(effects.do(f"write {where}", partial(_write_file, place, schema, first, groups)))
     return files
 
 
@@ -104,9 +123,9 @@ def _row_groups(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterato
         yield pa.Table.from_batches(pending, schema)
 
 
-def _write_file(store: ObjectStore, schema: pa.Schema, first: pa.Table, groups: Iterator[pa.Table]) -> WrittenFile:
+def _write_file(place: Place, schema: pa.Schema, first: pa.Table, groups: Iterator[pa.Table]) -> WrittenFile:
     path = f"part-{uuid.uuid4()}.parquet"
-    sink = _Sink(store, path)
+    sink = _Sink(place, path)
     footers: list[pq.FileMetaData] = []
     group: pa.Table | None = first
     rows = 0
@@ -116,6 +135,7 @@ def _write_file(store: ObjectStore, schema: pa.Schema, first: pa.Table, groups: 
             rows += group.num_rows
             group = next(groups, None) if rows < ROWS_A_FILE else None
     sink.close()
+    place.settle(path)
     return WrittenFile(path, sink.size, rows, _statistics(footers[0], schema), sink.checksum())
 
 
