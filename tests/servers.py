@@ -44,8 +44,9 @@ class Postgres:
     The server refuses to run as root; started by root it runs as `nobody`.
     """
 
-    def __init__(self) -> None:
-        """Make the data folder, start the server and wait until it answers."""
+    def __init__(self, *settings: str) -> None:
+        """Make the data folder, start the server and wait until it answers; `settings` (`name=value`) win over ours."""
+        self._settings = settings
         # pytest's own temporary folders are closed to other users
         self._folder = Path(tempfile.mkdtemp(prefix="lakehouse-postgres-"))
         self._user = "nobody" if os.name == "posix" and os.geteuid() == 0 else None
@@ -109,7 +110,7 @@ class Postgres:
 
     def _start(self) -> tuple[subprocess.Popen[bytes], int]:
         settings = ("fsync=off", "shared_buffers=16MB", "listen_addresses=127.0.0.1", "unix_socket_directories=", "timezone=Asia/Kolkata")
-        given = [word for setting in settings for word in ("-c", setting)]
+        given = [word for setting in (*settings, *self._settings) for word in ("-c", setting)]
         log = self._folder / "log"
         for _ in range(3):
             port = free_port()

@@ -114,8 +114,7 @@ class Database:
     def rows_without_cursor(self, what: Described) -> bool:
         """Whether a row exists that no window can hold, since its cursor is NULL, infinite or of another type."""
         column, kind = what.columns[what.table.cursor or ""]
-        query = exp.select(exp.Literal.number(1)).from_(_table(what.source)).where(self._dialect.no_cursor(column, kind)).limit(1)
-        return self._dialect.value(query) is not None
+        return self._dialect.value(self._dialect.rows_without_cursor(_table(what.source), column, kind)) is not None
 
     def greatest(self, what: Described) -> int | None:
         """The greatest value of an integer cursor, or None for an empty table."""
@@ -261,7 +260,10 @@ def _cut(batch: pa.RecordBatch, cursor: str | None, window: Window) -> pa.Record
     if cursor is None:
         return batch
     column = batch.column(cursor)
-    if window.from_ is not None:
+    low, high = (bound.as_py() for bound in pc.min_max(column).values())
+    if window.from_ is not None and (column.null_count or low < window.from_):
         batch = batch.filter(pc.greater_equal(column, pa.scalar(window.from_, column.type)))
         column = batch.column(cursor)
-    return batch if window.to is None else batch.filter(pc.less(column, pa.scalar(window.to, column.type)))
+    if window.to is not None and (column.null_count or high >= window.to):
+        batch = batch.filter(pc.less(column, pa.scalar(window.to, column.type)))
+    return batch

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from sqlglot import exp
+
 if TYPE_CHECKING:
     from datetime import datetime
-
-    from sqlglot import exp
 
     from lakehouse.model.run import Cursor
     from lakehouse.model.types import DataType
@@ -100,6 +100,10 @@ class Dialect(Protocol):
     def no_cursor(self, column: SourceColumn, kind: DataType) -> exp.Expr:
         """True for rows whose cursor no window can hold, such as NULL or infinity."""
         ...
+
+    def rows_without_cursor(self, table: exp.Table, column: SourceColumn, kind: DataType) -> exp.Query:
+        """A query that gives something where `no_cursor` is true for a row of the table; by its index, where the cursor has one."""
+        return exp.select(exp.Literal.number(1)).from_(table).where(self.no_cursor(column, kind)).limit(1)
 
     def at_least(self, column: SourceColumn, bound: Cursor) -> exp.Expr:
         """A condition that holds for every row whose cursor is at or above `bound`, and for few others."""
