@@ -19,7 +19,7 @@ ifdef PIP_CERT
 export SSL_CERT_FILE ?= $(PIP_CERT)
 endif
 
-.PHONY: help setup demo test test-long check bench lock clean
+.PHONY: help setup demo test test-long mariadb check bench lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
@@ -46,11 +46,14 @@ check: $(READY) ## format, lint, types, import law, metadata schemas, unit tests
 	$(BIN)/lakehouse schema --check
 	$(BIN)/pytest tests/unit -n $(WORKERS)
 
-test: check ## check, then every other test but the long ones
+test: check mariadb ## check, then every other test but the long ones
 	$(BIN)/pytest tests --ignore tests/unit -n $(WORKERS)
 
-test-long: $(READY) ## long searches: every effect, mode and backend, many examples
+test-long: $(READY) mariadb ## long searches: every effect, mode and backend, many examples
 	$(BIN)/pytest -m long -n $(WORKERS)
+
+mariadb: $(READY) ## a MariaDB server for the tests, unpacked into .venv from Debian's packages; without apt its tests are skipped
+	@tests/mariadb.sh .venv/mariadb
 
 bench: $(READY) ## measurements, printed
 	$(BIN)/pytest -m bench -s
