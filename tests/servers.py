@@ -34,7 +34,8 @@ def address(port: int, database: str, password: str = PASSWORD) -> str:
     return f"postgresql://{USER}:{quote(password, safe='')}@127.0.0.1:{port}/{quote(database, safe='')}"
 
 
-def _open_to_all(path: Path) -> bool:
+def open_to_all(path: Path) -> bool:
+    """Whether every user can reach the path."""
     return all(folder.stat().st_mode & 0o001 for folder in (path, *path.resolve().parents))
 
 
@@ -88,7 +89,7 @@ class Postgres:
         assert spec.submodule_search_locations
         package = Path(spec.submodule_search_locations[0])
         newest = max(package.glob("pginstall*"), key=lambda folder: (len(folder.name), folder.name)) / "bin"
-        if self._user is None or _open_to_all(newest / "initdb"):
+        if self._user is None or open_to_all(newest / "initdb"):
             return newest
         shutil.copytree(newest.parent, self._folder / package.name / newest.parent.name)
         libraries = package.with_name(f"{package.name}.libs")  # a wheel for Linux keeps them beside the package

@@ -15,17 +15,16 @@ import obstore
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-<<<<<<< HEAD
+import xxhash
 from obstore.exceptions import BaseError
 
 from lakehouse.errors import StorageError
 from lakehouse.storage.refusal import reason
-=======
-import xxhash
->>>>>>> h-bench
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from obstore.store import ObjectStore
 
     from lakehouse.storage.effects import Effects
     from lakehouse.storage.place import Place
@@ -60,32 +59,20 @@ class WrittenFile:
 class _Sink:
     """A file object over obstore's multipart writer that counts and checks the bytes."""
 
-<<<<<<< HEAD
     def __init__(self, place: Place, path: str) -> None:
         with _refused():
             self._writer = obstore.open_writer(place.store(), path)
-        self._hash = hashlib.sha256()
-=======
-    def __init__(self, store: ObjectStore, path: str) -> None:
-        self._writer = obstore.open_writer(store, path)
         self._hash = xxhash.xxh3_128()
->>>>>>> h-bench
         self.size = 0
         self.closed = False
 
     def write(self, data: Any) -> int:  # noqa: ANN401  pyarrow hands over its own buffer objects
         view = memoryview(data)
         self._hash.update(view)
-<<<<<<< HEAD
         with _refused():
             self._writer.write(view)
-        self.size += len(view)
-        return len(view)
-=======
-        self._writer.write(view)
         self.size += view.nbytes
         return view.nbytes
->>>>>>> h-bench
 
     def flush(self) -> None:
         """Nothing is held back here."""
