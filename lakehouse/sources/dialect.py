@@ -22,11 +22,13 @@ class SourceColumn:
         name: In the database's own spelling.
         native: The database's type.
         type: The lake's type for it.
+        required: Whether the database itself is known to refuse NULL in it.
     """
 
     name: str
     native: str
     type: DataType
+    required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,14 @@ class Dialect(Protocol):
 
         Raises:
             SourceError: There is none, or several.
+        """
+        ...
+
+    def listed(self) -> list[ListedTable]:
+        """The tables and views of the database that people made, by their names.
+
+        Raises:
+            SourceError: The database refuses, or went away.
         """
         ...
 
