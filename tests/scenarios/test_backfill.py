@@ -17,7 +17,8 @@ from tests.lakes import SHOP, SHOP_TABLES, change_source, content, open_shop, re
 JANUARY, FEBRUARY = date(2024, 1, 1), date(2024, 2, 1)
 CUSTOMERS, ORDERS = "metadata/tables/shop/customers.yml", "metadata/tables/shop/orders.yml"
 START = f"""{SHOP_TABLES}
-insert into customers values (1, 'Rome', '2024-01-01 00:00:00'), (2, 'Oslo', '2024-02-02 00:00:00'), (3, 'Bern', '2024-01-31 23:59:59.999999');
+insert into customers values (1, 'Rome', '2024-01-01 00:00:00'), (2, 'Oslo', '2024-02-02 00:00:00'),
+    (3, 'Bern', '2024-01-31 23:59:59.999999');
 insert into orders values (1, 1, 5, '2024-01-10 00:00:00'), (2, 1, 7, '2024-02-01 00:00:00'), (3, 2, 9, '2024-02-05 00:00:00'),
     (4, 3, 1, '2023-12-31 00:00:00');
 """
