@@ -119,6 +119,12 @@ class Lakehouse:
 
         return discover(self.project, self.settings, connection, source=source, tables=tables, write=write, progress=progress)
 
+    def doctor(self) -> list[dict[str, Any]]:
+        """Whether everything that a run needs is there: one row a check, with `check`, `status` (ok, warn, fail), `what` and `fix`."""
+        from lakehouse.pipeline.doctor import doctor  # noqa: PLC0415  nothing else needs it
+
+        return [check.facts() for check in doctor(self.project, self.settings)]
+
     def plan(self, select: Iterable[str] = ()) -> list[dict[str, Any]]:
         """What a run would do: one row a step."""
         with self._lake() as lake:

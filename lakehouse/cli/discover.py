@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
-import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lakehouse.cli.options import Output, Project, open_house
-from lakehouse.cli.output import Format, print_json, print_table, say
+from lakehouse.cli.output import Format, plain, print_json, print_line, print_table, say
 
 if TYPE_CHECKING:
     from lakehouse.model.discovery import FoundTable
@@ -60,15 +58,15 @@ def _show(tables: tuple[FoundTable, ...], *, whole: bool) -> None:
         print_table([_row(table) for table in taken])
     for table in taken:
         sys.stdout.write("\n")
-        _line(0, f"{table.object} becomes {table.table}" + (f", described by {table.file}" if table.file else ""))
+        print_line(f"{table.object} becomes {table.table}" + (f", described by {table.file}" if table.file else ""))
         if whole:
             print_table([_column(column) for column in table.facts()["columns"]])
         for line in _reasons(table, columns=not whole):
-            _line(2, line)
+            print_line(line, indent=2)
     if gone:
         sys.stdout.write("\nLeft out:\n")
     for table in gone:
-        _line(2, f"{table.object}: {table.left_out}")
+        print_line(f"{table.object}: {table.left_out}", indent=2)
     sys.stdout.write("\n")
 
 
@@ -76,7 +74,7 @@ def _row(table: FoundTable) -> dict[str, Any]:
     about = {"estimated": "~", "at least": ">"}.get(table.rows_are, "")
     proposal = table.proposal
     return {
-        "from": _plain(table.object),
+        "from": plain(table.object),
         "rows": "?" if table.rows is None else f"{about}{table.rows:,}",
         "keys": ", ".join(proposal.keys) or "none",
         "cursor": proposal.cursor or "none",
@@ -90,11 +88,11 @@ def _column(column: dict[str, Any]) -> dict[str, Any]:
     said += [f"PII? {column['pii']['kind']}: {'; '.join(column['pii']['reasons'])}"] if column["pii"] else []
     nulls = "" if column["nulls"] is None else f"{column['nulls']:.0%}"
     return {
-        "column": _plain(column["name"]),
+        "column": plain(column["name"]),
         "type": "" if column["left_out"] else column["type"],
-        "in the source": _plain(column["native"]),
+        "in the source": plain(column["native"]),
         "NULLs": nulls,
-        "what else": _plain("; ".join(filter(None, said))),
+        "what else": plain("; ".join(filter(None, said))),
     }
 
 
@@ -110,18 +108,3 @@ def _reasons(table: FoundTable, *, columns: bool) -> list[str]:
         lines += [f"{column.name} as {column.type}: {column.note}" for column in table.taken if column.note]
         lines += [f"without {column.name}: {column.left_out}" for column in table.columns if column.left_out]
     return lines
-
-
-def _line(indent: int, text: str) -> None:
-    """A line on stdout; on a terminal it breaks between words."""
-    margin = " " * indent
-    if sys.stdout.isatty():
-        width = max(shutil.get_terminal_size().columns, 40)
-        sys.stdout.write(textwrap.fill(_plain(text), width, initial_indent=margin, subsequent_indent=margin + "  ") + "\n")
-    else:
-        sys.stdout.write(f"{margin}{_plain(text)}\n")
-
-
-def _plain(text: str) -> str:
-    """A text that stays on one line and moves no cursor, whatever the database called its things."""
-    return "".join(sign if sign.isprintable() else "?" for sign in text)

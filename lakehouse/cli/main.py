@@ -12,6 +12,7 @@ import typer
 
 from lakehouse.cli import run as loads
 from lakehouse.cli.discover import discover
+from lakehouse.cli.doctor import doctor
 from lakehouse.cli.init import init
 from lakehouse.cli.options import Output, Project, Select, open_house
 from lakehouse.cli.output import Format, print_json, print_table, say
@@ -41,6 +42,7 @@ def _main(
 
 app.command()(init)
 app.command()(discover)
+app.command()(doctor)
 
 
 @app.command()

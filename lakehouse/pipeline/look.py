@@ -105,7 +105,7 @@ def _columns(table: _Table) -> tuple[tuple[FoundColumn, ...], pa.Table | None]:
     """The columns with the types that hold what was seen, and the sample; bytes are not sampled."""
     refused = refused_columns([column.name for column in table.source.columns])
     columns = {
-        column.name: FoundColumn(column.name, column.native, column.type, left_out=refused.get(column.name, ""))
+        column.name: FoundColumn(column.name, column.native, column.type, left_out=refused.get(column.name, column.obstacle))
         for column in table.source.columns
     }
     if _any_misfit(table, columns) or (sample := _sample(table, columns)) is None:

@@ -23,12 +23,14 @@ class SourceColumn:
         native: The database's type.
         type: The lake's type for it.
         required: Whether the database itself is known to refuse NULL in it.
+        obstacle: Why its values cannot be read; empty where they can.
     """
 
     name: str
     native: str
     type: DataType
     required: bool = False
+    obstacle: str = ""
 
 
 @dataclass(frozen=True, slots=True)
