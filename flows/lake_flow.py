@@ -55,7 +55,7 @@ def carry_out(project: str, loads: Callable[[Lakehouse], Iterable[Run]], *, stop
         try:
             for run in loads(Lakehouse.open(project or os.environ.get("LAKEHOUSE_PROJECT") or ".")):
                 summary.add(run)
-                if in_flow_run():
+                if stop is not None and in_flow_run():
                     summary.show(at_once=False)
         except LakehouseError as exc:
             return Failed(message=str(exc))

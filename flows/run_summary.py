@@ -50,8 +50,8 @@ class RunSummary:
         """The artifact's text: what each step did, then every failure in full."""
         if self.last is None:
             return "Nothing was run."
-        count = f"{self.polls} polls, the last one " if self.polls > 1 else ""
-        lines = [f"## {count}{self.last.status}", f"Run `{self.last.run_id}`, {self.last.started_at:%Y-%m-%d %H:%M:%S} UTC", ""]
+        head = f"{self.polls} polls, the last one" if self.polls > 1 else "Run"
+        lines = [f"## {head} {self.last.status}", f"Run `{self.last.run_id}`, {self.last.started_at:%Y-%m-%d %H:%M:%S} UTC", ""]
         lines += ["| " + " | ".join(COLUMNS) + " |", "|---" * 3 + "|---:" * 5 + "|"]
         for step in self._steps.values():
             numbers = (f"{step.rows_in:,}", f"{step.rows_out:,}", f"{step.rejected:,}", f"{step.seconds:.2f}", _text(step.version))
