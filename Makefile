@@ -21,7 +21,7 @@ ifdef PIP_CERT
 export SSL_CERT_FILE ?= $(PIP_CERT)
 endif
 
-.PHONY: help setup azurite demo test test-long check bench lock clean
+.PHONY: help setup azurite mariadb demo test test-long check bench lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
@@ -58,11 +58,14 @@ check: $(READY) ## format, lint, types, import law, metadata schemas, unit tests
 	$(BIN)/lakehouse schema --check
 	$(BIN)/pytest tests/unit -n $(WORKERS)
 
-test: check $(AZURITE) ## check, then every other test but the long ones
+test: check $(AZURITE) mariadb ## check, then every other test but the long ones
 	$(BIN)/pytest tests --ignore tests/unit -n $(WORKERS)
 
-test-long: $(READY) $(AZURITE) ## long searches: every effect, mode and backend, many examples
+test-long: $(READY) $(AZURITE) mariadb ## long searches: every effect, mode and backend, many examples
 	$(BIN)/pytest -m long -n $(WORKERS)
+
+mariadb: $(READY) ## a MariaDB server for the tests, unpacked into .venv from Debian's packages; without apt its tests are skipped
+	@tests/mariadb.sh .venv/mariadb
 
 bench: $(READY) $(AZURITE) ## measurements, printed
 	$(BIN)/pytest -m bench -s

@@ -6,18 +6,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakehouse.lake import Lake
+from lakehouse.layout import lake_uri
+from lakehouse.pipeline.backfill import backfill
 from lakehouse.pipeline.plan import plan
 from lakehouse.pipeline.read import query, scan
 from lakehouse.pipeline.run import run
 from lakehouse.pipeline.status import history, status
+from lakehouse.pipeline.stream import stream
 from lakehouse.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
+    from datetime import timedelta
+    from threading import Event
 
     import polars as pl
 
-    from lakehouse.model.run import Run, Step
+    from lakehouse.model.run import Cursor, Run
+    from lakehouse.pipeline.discover import Discovery
+    from lakehouse.pipeline.walk import Around, Progress
 
 
 class Lakehouse:
@@ -37,6 +44,11 @@ class Lakehouse:
         folder = Path(project).resolve()
         return cls(folder, Settings.load(folder, **settings))
 
+    @property
+    def uri(self) -> str:
+        """The lake's own URI."""
+        return lake_uri(self.settings.lake, self.project)
+
     def _lake(self) -> Lake:
         return Lake.open(self.project, self.settings)
 
@@ -46,16 +58,78 @@ class Lakehouse:
         *,
         full_refresh: bool = False,
         rebuild: Iterable[str] = (),
-        progress: Callable[[Step], None] | None = None,
+        progress: Progress | None = None,
+        around: Around | None = None,
     ) -> Run:
         """Run the selected tables and models; failures are in the report's steps.
+
+        `progress` is called with each step as it ends; `around(name, work)` does the work of each table or model and gives its steps.
 
         Raises:
             MetadataError: The metadata has faults.
             UsageError: A word of the selection names nothing.
         """
         with self._lake() as lake:
-            return run(lake, select, full_refresh=full_refresh, rebuild=rebuild, progress=progress)
+            return run(lake, select, full_refresh=full_refresh, rebuild=rebuild, progress=progress, around=around)
+
+    def backfill(
+        self, select: Iterable[str] = (), *, from_: Cursor, to: Cursor, progress: Progress | None = None, around: Around | None = None
+    ) -> Run:
+        """Read `from_ <= cursor < to` of the selected tables again, and bring what follows from them up to date.
+
+        Raises:
+            MetadataError: The metadata has faults.
+            UsageError: A word names nothing or no table with a cursor, or the bounds are no window.
+        """
+        with self._lake() as lake:
+            return backfill(lake, select, from_=from_, to=to, progress=progress, around=around)
+
+    def stream(
+        self,
+        select: Iterable[str] = (),
+        *,
+        every: timedelta,
+        for_: timedelta | None = None,
+        once: bool = False,
+        stop: Event | None = None,
+        progress: Progress | None = None,
+        around: Around | None = None,
+    ) -> Iterator[Run]:
+        """Poll the sources every so often and run what came; one report a poll, until `for_` has passed or `stop` is set.
+
+        Raises:
+            MetadataError: The metadata has faults.
+            UsageError: A word of the selection names nothing.
+        """
+        with self._lake() as lake:
+            yield from stream(lake, select, every=every, for_=for_, once=once, stop=stop, progress=progress, around=around)
+
+    def discover(
+        self,
+        connection: str,
+        *,
+        source: str | None = None,
+        tables: Iterable[str] = (),
+        write: bool = False,
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> Discovery:
+        """What the database of a connection has, and how it could be read; `write` makes a metadata file for each table.
+
+        `tables` are patterns such as `sales.*`; `progress` is called before each table with its name, its number and how many there are.
+
+        Raises:
+            UsageError: The connection is not set, a name cannot be one, or a pattern matches nothing.
+            SourceError: The database refuses, or nobody answers.
+        """
+        from lakehouse.pipeline.discover import discover  # noqa: PLC0415  the drivers are loaded where a source is asked
+
+        return discover(self.project, self.settings, connection, source=source, tables=tables, write=write, progress=progress)
+
+    def doctor(self) -> list[dict[str, Any]]:
+        """Whether everything that a run needs is there: one row a check, with `check`, `status` (ok, warn, fail), `what` and `fix`."""
+        from lakehouse.pipeline.doctor import doctor  # noqa: PLC0415  nothing else needs it
+
+        return [check.facts() for check in doctor(self.project, self.settings)]
 
     def plan(self, select: Iterable[str] = ()) -> list[dict[str, Any]]:
         """What a run would do: one row a step."""

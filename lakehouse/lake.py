@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from lakehouse.catalog import Catalog, load
-from lakehouse.errors import UsageError
+from lakehouse.errors import StorageError, UsageError
 from lakehouse.layout import DEFINITION, LEDGER, consumed, lake_uri, layer_uris, table_uri, watermark
 from lakehouse.ledger import Ledger
 from lakehouse.model.run import Cursor, cursor_from_number
@@ -17,6 +18,7 @@ from lakehouse.storage.effects import Effects
 from lakehouse.storage.place import Places
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from contextlib import AbstractContextManager
     from datetime import datetime
     from pathlib import Path
@@ -26,6 +28,13 @@ if TYPE_CHECKING:
 
     from lakehouse.engines.duck import Duck, Session
     from lakehouse.sources.database import Database
+
+
+OPENED_AT_ONCE = 8
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex[:12]
 
 
 @dataclass(slots=True)
@@ -54,6 +63,7 @@ class Lake:
     _databases: dict[str, Database] = field(default_factory=dict)
     _duck: Duck | None = None
     _tables: dict[tuple[str, str], Table] = field(default_factory=dict)
+    _ahead: dict[tuple[str, str], Future[Table | None]] = field(default_factory=dict)
 
     @classmethod
     def open(cls, project: Path, settings: Settings | None = None) -> Lake:
@@ -69,7 +79,16 @@ class Lake:
         layers = layer_uris(lake_uri(settings.lake, project), settings.layer, project)
         effects, places = Effects(settings.fault), Places(settings.azure)
         ledger = Ledger(layers[LEDGER], places, effects)
-        return cls(project, settings, load(project), layers, places, uuid.uuid4().hex[:12], effects, ledger)
+        return cls(project, settings, load(project), layers, places, _new_id(), effects, ledger)
+
+    def begin(self) -> None:
+        """Start another run on the same handles, each read on to what other runs wrote meanwhile."""
+        self.run_id = _new_id()
+        for place, table in list(self._tables.items()):
+            try:
+                table.refresh()
+            except StorageError:
+                del self._tables[place]  # the step that needs it opens it again, and fails if it must
 
     def now(self) -> datetime:
         """The run's clock."""
@@ -100,11 +119,24 @@ class Lake:
     def table(self, layer: str, name: str) -> Table | None:
         """The handle on a table of the lake, one for the whole run, or None where there is none yet."""
         if (layer, name) not in self._tables:
-            found = open_table(self.places.at(table_uri(self.layers[layer], name)), f"{layer}.{name}", self.effects)
+            ahead = self._ahead.pop((layer, name), None)
+            found = self._open(layer, name) if ahead is None else ahead.result()
             if found is None:
                 return None
             self._tables[layer, name] = found
         return self._tables[layer, name]
+
+    def _open(self, layer: str, name: str) -> Table | None:
+        return open_table(self.places.at(table_uri(self.layers[layer], name)), f"{layer}.{name}", self.effects)
+
+    def open_ahead(self, nodes: Iterable[str]) -> None:
+        """Begin to open the tables of these nodes side by side: each one waits for the lake's storage more than it computes."""
+        pool = ThreadPoolExecutor(OPENED_AT_ONCE, thread_name_prefix="open")
+        for node in nodes:
+            for layer in ("gold",) if node in self.catalog.models else ("bronze", "silver"):
+                if (layer, node) not in self._tables:
+                    self._ahead[layer, node] = pool.submit(self._open, layer, node)
+        pool.shutdown(wait=False)
 
     def watermark(self, name: str) -> Cursor | None:
         """The greatest value of a table's cursor that bronze has committed, or None."""
@@ -118,6 +150,12 @@ class Lake:
     def forget(self) -> None:
         """Drop all handles on tables: the next ones see what other runs wrote meanwhile."""
         self._tables.clear()
+        self._drop_ahead()
+
+    def _drop_ahead(self) -> None:
+        for ahead in self._ahead.values():
+            ahead.cancel()
+        self._ahead.clear()
 
     def inputs(self, layer: str, name: str) -> dict[tuple[str, str], Table | None]:
         """The tables that a silver table or a gold model is built from, with their handles."""
@@ -159,9 +197,14 @@ class Lake:
 
     def close(self) -> None:
         """End the connections to the sources and the SQL engine."""
+        self._drop_ahead()
+        self.disconnect()
         if self._duck is not None:
             self._duck.close()
             self._duck = None
+
+    def disconnect(self) -> None:
+        """End the connections to the sources; the next read connects again."""
         for database in self._databases.values():
             database.close()
         self._databases.clear()

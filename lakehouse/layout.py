@@ -33,6 +33,11 @@ def watermark(cursor: str) -> str:
     return f"lakehouse.watermark.{cursor}"
 
 
+def backfilled(cursor: str, from_: int | None, to: int | None) -> str:
+    """The app transaction of a backfill's commit: the window it read, by one cursor column, in the numbers of its values."""
+    return f"lakehouse.backfill.{cursor}.{from_}.{to}"
+
+
 def sequence(column: str, kind: str) -> str:
     """The app transaction that holds the greatest sequence a silver table has consumed, of one column and type."""
     return f"lakehouse.sequence.{column}.{kind}"

@@ -34,7 +34,8 @@ def address(port: int, database: str, password: str = PASSWORD) -> str:
     return f"postgresql://{USER}:{quote(password, safe='')}@127.0.0.1:{port}/{quote(database, safe='')}"
 
 
-def _open_to_all(path: Path) -> bool:
+def open_to_all(path: Path) -> bool:
+    """Whether every user can reach the path."""
     return all(folder.stat().st_mode & 0o001 for folder in (path, *path.resolve().parents))
 
 
@@ -44,8 +45,9 @@ class Postgres:
     The server refuses to run as root; started by root it runs as `nobody`.
     """
 
-    def __init__(self) -> None:
-        """Make the data folder, start the server and wait until it answers."""
+    def __init__(self, *settings: str) -> None:
+        """Make the data folder, start the server and wait until it answers; `settings` (`name=value`) win over ours."""
+        self._settings = settings
         # pytest's own temporary folders are closed to other users
         self._folder = Path(tempfile.mkdtemp(prefix="lakehouse-postgres-"))
         self._user = "nobody" if os.name == "posix" and os.geteuid() == 0 else None
@@ -87,7 +89,7 @@ class Postgres:
         assert spec.submodule_search_locations
         package = Path(spec.submodule_search_locations[0])
         newest = max(package.glob("pginstall*"), key=lambda folder: (len(folder.name), folder.name)) / "bin"
-        if self._user is None or _open_to_all(newest / "initdb"):
+        if self._user is None or open_to_all(newest / "initdb"):
             return newest
         shutil.copytree(newest.parent, self._folder / package.name / newest.parent.name)
         libraries = package.with_name(f"{package.name}.libs")  # a wheel for Linux keeps them beside the package
@@ -109,7 +111,7 @@ class Postgres:
 
     def _start(self) -> tuple[subprocess.Popen[bytes], int]:
         settings = ("fsync=off", "shared_buffers=16MB", "listen_addresses=127.0.0.1", "unix_socket_directories=", "timezone=Asia/Kolkata")
-        given = [word for setting in settings for word in ("-c", setting)]
+        given = [word for setting in (*settings, *self._settings) for word in ("-c", setting)]
         log = self._folder / "log"
         for _ in range(3):
             port = free_port()

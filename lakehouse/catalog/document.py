@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=BaseModel)
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20
-_INTEGER = re.compile(r"^[-+]?[0-9]+$")
-_FLOAT = re.compile(r"^[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)([eE][-+]?[0-9]+)?$")
+_INTEGER = re.compile(r"^[-+]?[0-9]{1,19}$")
+_FLOAT = re.compile(r"^[-+]?([0-9]{1,19}\.[0-9]{0,19}|\.[0-9]{1,19}|[0-9]{1,19}(?=[eE]))([eE][-+]?[0-9]{1,2})?$")
 _WORDS: Mapping[str, object] = {"": None, "~": None, "null": None, "true": True, "false": False}
 _LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -115,7 +115,7 @@ def _build(node: yaml.Node, path: tuple[str, ...], document: Document) -> Any:  
         return found
     if isinstance(node, yaml.SequenceNode):
         return [_build(item, (*path, str(i)), document) for i, item in enumerate(node.value)]
-    return _scalar(node.value) if isinstance(node, yaml.ScalarNode) and node.style is None else node.value
+    return _scalar(node.value) if isinstance(node, yaml.ScalarNode) and not node.style else node.value
 
 
 def _scalar(text: str) -> object:
@@ -160,7 +160,8 @@ def _allowed(model: type[BaseModel], key: tuple[str, ...]) -> list[str]:
     at: Any = model.model_json_schema(by_alias=True)
     definitions = at.get("$defs", {})
     for part in key[:-1]:
-        at = at.get("properties", {}).get(part) or next(iter(at.get("patternProperties", {}).values()), None) or at
+        inner = at.get("items") if part.isdecimal() else next(iter(at.get("patternProperties", {}).values()), None)
+        at = at.get("properties", {}).get(part) or inner or at
         for option in (at, *at.get("anyOf", [])):
             if "$ref" in option:
                 at = definitions[option["$ref"].rsplit("/", 1)[-1]]

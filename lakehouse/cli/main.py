@@ -6,24 +6,19 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
+from lakehouse.cli import run as loads
+from lakehouse.cli.discover import discover
+from lakehouse.cli.doctor import doctor
+from lakehouse.cli.init import init
+from lakehouse.cli.options import Output, Project, Select, open_house
 from lakehouse.cli.output import Format, print_json, print_table, say
 from lakehouse.errors import LakehouseError
 
-if TYPE_CHECKING:
-    from lakehouse.api import Lakehouse
-    from lakehouse.model.run import Step
-
 app = typer.Typer(name="lakehouse", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-
-Project = Annotated[Path, typer.Option("--project", help="The project's folder.", show_default="here")]
-Output = Annotated[Format, typer.Option("-o", "--output", help="text for people, json for machines.")]
-Select = Annotated[
-    list[str] | None, typer.Option("--select", "-s", help="users, users+ (and what follows), +fact_stream (and what it needs), tag:x.")
-]
 
 TERMINATED = 143
 _debug = {"on": False}
@@ -45,10 +40,9 @@ def _main(
     """SQL sources become Delta tables and a star schema, on one machine."""
 
 
-def _open(project: Path) -> Lakehouse:
-    from lakehouse.api import Lakehouse
-
-    return Lakehouse.open(project)
+app.command()(init)
+app.command()(discover)
+app.command()(doctor)
 
 
 @app.command()
@@ -91,50 +85,22 @@ def validate(project: Project = Path(), output: Output = Format.TEXT) -> None:
 @app.command()
 def plan(select: Select = None, project: Project = Path(), output: Output = Format.TEXT) -> None:
     """Say what a run would do; nothing is written and no source is asked."""
-    rows = _open(project).plan(select or ())
+    rows = open_house(project).plan(select or ())
     if output is Format.JSON:
         print_json(rows)
     else:
         print_table(rows, ("step", "table", "action", "reason"))
 
 
-@app.command()
-def run(
-    select: Select = None,
-    full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Read the sources anew from the beginning, as new batches.")] = False,
-    rebuild: Annotated[list[str] | None, typer.Option("--rebuild", help="silver.<table>: fold it again from all of bronze.")] = None,
-    project: Project = Path(),
-    output: Output = Format.TEXT,
-) -> None:
-    """Bring every table and model up to date."""
-    from lakehouse.pipeline.run import exit_code
-
-    report = _open(project).run(select or (), full_refresh=full_refresh, rebuild=rebuild or (), progress=_progress)
-    if output is Format.JSON:
-        print_json(report.facts())
-    else:
-        print_table(
-            report.facts()["steps"],
-            ("step", "table", "status", "rows_in", "rows_out", "seconds", "version"),
-            title=f"run {report.run_id}: {report.status} in {report.seconds:.2f} s",
-        )
-        for step in report.steps:
-            for rule, count in step.failed_checks.items():
-                sys.stdout.write(f"warning: {step.step}.{step.table}: {count} rows break {rule}\n")
-    raise typer.Exit(exit_code(report))
-
-
-def _progress(step: Step) -> None:
-    if sys.stderr.isatty():
-        say(f"  {step.step:>6} {step.table:<24} {step.status:<10} {step.rows_out:>10,} rows {step.seconds:>8.2f} s")
-    if step.status == "failed" and step.error:
-        say(f"Error: {step.error['message']}")
+app.command()(loads.run)
+app.command()(loads.backfill)
+app.command()(loads.stream)
 
 
 @app.command()
 def status(project: Project = Path(), output: Output = Format.TEXT) -> None:
     """Show where every table stands."""
-    rows = _open(project).status()
+    rows = open_house(project).status()
     if output is Format.JSON:
         print_json(rows)
     else:
@@ -148,7 +114,7 @@ def query(
     output: Output = Format.TEXT,
 ) -> None:
     """Ask the lake in SQL."""
-    rows = _open(project).sql(sql)
+    rows = open_house(project).sql(sql)
     if output is Format.JSON:
         print_json(rows.to_dicts())
     else:
@@ -162,7 +128,7 @@ def history(
     output: Output = Format.TEXT,
 ) -> None:
     """Show the newest runs, step by step."""
-    rows = _open(project).history(limit)
+    rows = open_house(project).history(limit)
     if output is Format.JSON:
         print_json(rows)
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain, count, islice
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +51,8 @@ class Duck:
             )
             yield Session(connection)
         finally:
+            with suppress(duckdb.Error):
+                connection.execute(f"use memory; detach {name}")  # or a long stream would keep every session's catalogue
             connection.close()
 
     def close(self) -> None:

@@ -28,6 +28,7 @@ class Extraction:
         stream: The rows; it can be read once.
         whole: Take every row as a new observation, also those that bronze has already (a full refresh of a table with keys;
             rows without keys can only be counted, so that taking them twice would double them).
+        past: The window is a backfill's: the live watermark stays where it is.
         rows: How many rows the stream has shown.
         greatest: The greatest cursor value it has shown.
         error: What broke it; engines that read the stream hide it.
@@ -39,6 +40,7 @@ class Extraction:
     extracted_at: datetime
     stream: Iterator[pa.RecordBatch]
     whole: bool = False
+    past: bool = False
     rows: int = 0
     greatest: Cursor | None = None
     error: BaseException | None = None

@@ -22,6 +22,28 @@ def cursor_to_number(value: Cursor) -> int:
     return (value - _EPOCH_DAY).days if isinstance(value, date) else value
 
 
+def parse_bound(text: str) -> Cursor:
+    """The bound of a window that a person names: an integer, a day or an instant (without a zone: UTC).
+
+    >>> parse_bound("2024-05-01")
+    datetime.date(2024, 5, 1)
+    >>> parse_bound("2024-05-01T10:30").isoformat()
+    '2024-05-01T10:30:00+00:00'
+    >>> parse_bound("1000")
+    1000
+
+    Raises:
+        ValueError: The text is none of them.
+    """
+    word = text.strip()
+    if word.removeprefix("-").isdecimal():
+        return int(word)
+    instant = datetime.fromisoformat(word)
+    if len(word) <= len("2024-05-01"):
+        return instant.date()
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+
+
 def cursor_from_number(number: int, kind: str) -> Cursor:
     """The cursor value behind a committed integer; `kind` is the column's type name."""
     if kind == "timestamp":

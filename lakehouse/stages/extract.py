@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
 
-from lakehouse.errors import ContractError, QualityError
+from lakehouse.errors import ContractError, QualityError, UsageError
 from lakehouse.model.extraction import Extraction
 from lakehouse.model.run import Cursor, Window
 from lakehouse.model.types import INTEGERS
@@ -22,11 +22,17 @@ if TYPE_CHECKING:
     from lakehouse.sources.database import Database, Described
 
 
-def extract(lake: Lake, table: Table, *, full_refresh: bool = False) -> Extraction:
-    """The rows of the table's next window, as a stream that has not begun.
+def extract(lake: Lake, table: Table, *, full_refresh: bool = False, past: Window | None = None) -> Extraction:
+    """The rows of the table's next window, or of a past one, as a stream that has not begun.
+
+    Args:
+        lake: The opened lake.
+        table: What to read.
+        full_refresh: Read from the beginning, every row as a new observation.
+        past: A window that a person names, in instants, days or integers; what of it lies above the safe bound is not read.
 
     Raises:
-        UsageError: The connection is not set up.
+        UsageError: The connection is not set up, or the past window does not fit the cursor.
         SourceError: The source refuses or does not answer.
         ContractError: A column is missing, or the cursor's type cannot be one.
         QualityError: A row's cursor is NULL or infinite, so that no window would ever bring it.
@@ -34,13 +40,13 @@ def extract(lake: Lake, table: Table, *, full_refresh: bool = False) -> Extracti
     database = lake.database(table.source)
     what = database.describe(table)
     extracted_at = lake.now()
-    window = _window(lake, database, what, full_refresh=full_refresh) if table.cursor else Window()
-    extraction = Extraction(table, what.types, window, extracted_at, iter(()), whole=full_refresh)
+    window = _window(lake, database, what, past, full_refresh=full_refresh) if table.cursor else Window()
+    extraction = Extraction(table, what.types, window, extracted_at, iter(()), whole=full_refresh, past=past is not None)
     extraction.stream = _observed(database.read(what, window), extraction)
     return extraction
 
 
-def _window(lake: Lake, database: Database, what: Described, *, full_refresh: bool) -> Window:
+def _window(lake: Lake, database: Database, what: Described, past: Window | None, *, full_refresh: bool) -> Window:
     table, name = what.table, what.table.cursor or ""
     kind = what.types[name].name
     where = f"{table.source}.{table.name}"
@@ -64,7 +70,30 @@ def _window(lake: Lake, database: Database, what: Described, *, full_refresh: bo
     else:
         now = lake.settings.clock or database.bound()
         to = now if kind == "timestamp" else now.date() + timedelta(days=1)
+    if past is not None:
+        low, high = _as_cursor(past.from_, kind, where), _as_cursor(past.to, kind, where)
+        return Window(low, to if high is None else min(high, to))
     return Window(None if full_refresh else watermark_less_lookback(lake, table, kind), to)
+
+
+def _as_cursor(bound: Cursor | None, kind: str, where: str) -> Cursor | None:
+    """A person's bound as a value of the cursor's kind; for a cursor of days the first day that is not before it.
+
+    Raises:
+        UsageError: It is of another kind.
+    """
+    if bound is None or isinstance(bound, int) is (kind in INTEGERS):
+        if isinstance(bound, date) and not isinstance(bound, datetime):
+            bound = datetime.combine(bound, time(), UTC)
+        if isinstance(bound, datetime) and kind == "date":
+            return bound.date() if bound.time() == time() else bound.date() + timedelta(days=1)
+        return bound
+    raise UsageError(
+        f"{bound} is no bound of a {kind} cursor",
+        where=where,
+        expected="an integer" if kind in INTEGERS else "a day or an instant such as 2024-05-01 or 2024-05-01T10:30",
+        next_step="Name the tables whose cursor it fits.",
+    )
 
 
 def watermark_less_lookback(lake: Lake, table: Table, kind: str) -> Cursor | None:

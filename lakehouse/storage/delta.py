@@ -12,11 +12,12 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Field
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
+from obstore.exceptions import BaseError
 
 from lakehouse.errors import ConflictError, StorageError
 from lakehouse.layout import FENCE
 from lakehouse.storage.commits import landed, properties
-from lakehouse.storage.parquet import WrittenFile, has_no_bounds, write_files
+from lakehouse.storage.parquet import CHECKSUM, WrittenFile, has_no_bounds, read_file, write_files
 from lakehouse.storage.refusal import reading, reason
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Table:
         """Keep a table opened with these options; use `open_table` or `create_table`."""
         self.uri, self.place, self.name = place.uri, place.path, name
         self._home, self._handle, self._options, self._effects = place, delta, options, effects
+        self._numbers: dict[str, int | None] = {}
 
     @property
     def _delta(self) -> DeltaTable:
@@ -92,25 +94,39 @@ class Table:
 
     def number(self, app_id: str) -> int | None:
         """The number that the last commit with this app transaction gave it."""
-        with reading(self.name):
-            found = self._delta.transaction_version(app_id)
-        return None if found is None else int(found)
+        if app_id not in self._numbers:
+            with reading(self.name):
+                found = self._delta.transaction_version(app_id)
+            self._numbers[app_id] = None if found is None else int(found)
+        return self._numbers[app_id]
 
-    def files(self) -> list[LiveFile]:
-        """The table's data files at this version."""
+    def refresh(self) -> None:
+        """Read on to the newest version.
+
+        Raises:
+            StorageError: The table cannot be read any more.
+        """
         with reading(self.name):
-            actions = pa.table(self._delta.get_add_actions(flatten=True)).to_pylist()
-        bounded = {field.name for field in self.schema if not has_no_bounds(field.type)}
+            self._delta.update_incremental()
+        self._numbers.clear()
+
+    def files(self, bounds: Iterable[str] | None = None) -> list[LiveFile]:
+        """The table's data files at this version, with the bounds of these columns; by default of all."""
+        with reading(self.name):
+            actions = pa.table(self._delta.get_add_actions(flatten=True))
+        wanted = None if bounds is None else set(bounds)
+        bounded = {field.name for field in self.schema if not has_no_bounds(field.type) and (wanted is None or field.name in wanted)}
+
+        def limits(which: str) -> list[dict[str, Any]]:
+            names = [name for name in bounded if f"{which}.{name}" in actions.column_names]
+            values = [actions.column(f"{which}.{name}").to_pylist() for name in names]
+            return [{name: column[row] for name, column in zip(names, values, strict=True) if column[row] is not None} for row in places]
+
+        places = range(actions.num_rows)
+        about = [actions.column(name).to_pylist() for name in ("path", "num_records", "size_bytes")]
         return [
-            LiveFile(
-                row["path"],
-                f"{self.place}/{row['path']}",
-                row["num_records"],
-                row["size_bytes"],
-                {key[4:]: value for key, value in row.items() if key.startswith("min.") and value is not None and key[4:] in bounded},
-                {key[4:]: value for key, value in row.items() if key.startswith("max.") and value is not None and key[4:] in bounded},
-            )
-            for row in actions
+            LiveFile(path, f"{self.place}/{path}", rows, size, least, greatest)
+            for path, rows, size, least, greatest in zip(*about, limits("min"), limits("max"), strict=True)
         ]
 
     def committed_at(self) -> datetime:
@@ -119,7 +135,7 @@ class Table:
 
     def rows(self) -> int:
         """How many rows the table has, from its log."""
-        return sum(file.rows for file in self.files())
+        return sum(file.rows for file in self.files(()))
 
     def scan(self, files: Iterable[LiveFile] | None = None, *, paths_as: str | None = None) -> pl.LazyFrame:
         """The table's rows (of some of its files) with the table's own columns and types; lazy.
@@ -128,7 +144,7 @@ class Table:
         """
         import polars as pl  # noqa: PLC0415  a run without changes does not load it
 
-        chosen = [file.uri for file in (self.files() if files is None else files)]
+        chosen = [file.uri for file in (self.files(()) if files is None else files)]
         schema = pl.Schema(pl.from_arrow(self.schema.empty_table()).schema)  # type: ignore[union-attr]  # a table gives a frame
         if not chosen:
             return pl.LazyFrame(schema=schema if paths_as is None else {**schema, paths_as: pl.String()})
@@ -140,6 +156,24 @@ class Table:
             glob=False,
             **self._home.scanning(),
         )
+
+    def read(self, files: Iterable[LiveFile]) -> pa.Table:
+        """The rows of some of its files with the table's own columns and types; for small ones, since all are held.
+
+        Raises:
+            StorageError: A file is not there or cannot be read.
+        """
+        schema, rows = self.schema, []
+        for file in files:
+            try:
+                rows.append(read_file(self._home.store(), file.path, schema))
+            except (BaseError, OSError, pa.ArrowException) as exc:
+                raise StorageError(
+                    f"a data file cannot be read: {reason(exc)}",
+                    where=f"{self.name}: {file.path}",
+                    next_step="Restore it from a copy.",
+                ) from exc
+        return pa.concat_tables(rows) if rows else schema.empty_table()
 
     def history(self, limit: int | None = None) -> list[dict[str, Any]]:
         """The table's commits, newest first, each with its metadata."""
@@ -209,7 +243,7 @@ class Table:
     def _holding(self, lost: pl.DataFrame) -> list[LiveFile]:
         if lost.is_empty():
             return []
-        candidates = self.files()
+        candidates = self.files(lost.columns)
         for column in lost.columns:
             low, high = lost[column].min(), lost[column].max()
             if lost[column].null_count() or low is None:
@@ -246,7 +280,7 @@ class Table:
         batch = self.batch + 1
         facts = {
             **commit.facts,
-            "files": [{"path": f.path, "rows": f.rows, "size": f.size, "sha256": f.checksum} for f in written],
+            "files": [{"path": f.path, "rows": f.rows, "size": f.size, CHECKSUM: f.checksum} for f in written],
             "change": operation,
         }
         act = partial(
@@ -276,8 +310,7 @@ class Table:
             self._home.settle_commit(version)
 
         self._effects.do(f"commit {self.name}", lasting)
-        with reading(self.name):
-            self._delta.update_incremental()
+        self.refresh()
 
 
 def open_table(place: Place, name: str, effects: Effects) -> Table | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lakehouse.catalog import load
+from lakehouse.catalog.document import read
 from lakehouse.errors import Fault, MetadataError
 from tests.lakes import SHOP, write_project
 
@@ -444,3 +445,10 @@ def test_the_error_names_every_fault_and_the_next_step(tmp_path: Path) -> None:
 def test_a_project_without_metadata_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MetadataError, match="no folder metadata/"):
         load(tmp_path)
+
+
+def test_plain_numbers_are_numbers_and_quoted_ones_are_texts(tmp_path: Path) -> None:
+    (tmp_path / "x.yml").write_text("a: 3\nb: '3'\nc: 1.5\nd: 2e3\ne: yes\nf: true\ng:\n", encoding="utf-8")
+    data = read(tmp_path / "x.yml", tmp_path).data
+    assert data == {"a": 3, "b": "3", "c": 1.5, "d": 2000.0, "e": "yes", "f": True, "g": None}
+    assert type(data["a"]) is int

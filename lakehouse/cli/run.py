@@ -1,0 +1,155 @@
+"""The commands that load: run, backfill, stream."""
+
+from __future__ import annotations
+
+import re
+import signal
+import sys
+from datetime import timedelta
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lakehouse.cli.options import Output, Project, Select, open_house
+from lakehouse.cli.output import Format, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+    from lakehouse.model.run import Cursor, Run, Step
+
+Words = Annotated[list[str] | None, typer.Argument(metavar="SELECT...", help="Words as for `run --select`; none takes all.")]
+SECONDS = re.compile(r"^[0-9]{1,6}\.[0-9]{1,3}s$")
+Bound = "a day (2024-05-01), an instant (2024-05-01T10:30, UTC unless it says otherwise), or an integer"
+
+
+def run(
+    select: Select = None,
+    full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Read the sources anew from the beginning, as new batches.")] = False,
+    rebuild: Annotated[list[str] | None, typer.Option("--rebuild", help="silver.<table>: fold it again from all of bronze.")] = None,
+    project: Project = Path(),
+    output: Output = Format.TEXT,
+) -> None:
+    """Bring every table and model up to date."""
+    _finish(open_house(project).run(select or (), full_refresh=full_refresh, rebuild=rebuild or (), progress=_progress), output)
+
+
+def backfill(
+    from_: Annotated[str, typer.Option("--from", help=f"The first cursor value read: {Bound}.")],
+    to: Annotated[str, typer.Option("--to", help="The first cursor value not read any more.")],
+    select: Words = None,
+    project: Project = Path(),
+    output: Output = Format.TEXT,
+) -> None:
+    """Read a past window of incremental tables again, and bring all that follows up to date; the live watermark stays."""
+    low, high = _bound("--from", from_), _bound("--to", to)
+    _finish(open_house(project).backfill(select or (), from_=low, to=high, progress=_progress), output)
+
+
+def stream(
+    select: Words = None,
+    every: Annotated[str, typer.Option("--every", help="From the start of one poll to the start of the next: 10s, 5m, 1h.")] = "10s",
+    for_: Annotated[str | None, typer.Option("--for", help="How long to go on; by default until SIGTERM or Ctrl-C.")] = None,
+    once: Annotated[bool, typer.Option("--once", help="One poll alone.")] = False,
+    project: Project = Path(),
+    output: Output = Format.TEXT,
+) -> None:
+    """Poll the sources in small windows until told to stop; json prints one run a line."""
+    from lakehouse.pipeline.walk import exit_code
+
+    step, length = _span("--every", every), None if for_ is None else _span("--for", for_)
+    polls, rows, report = 0, 0, None
+    for report in _stopping(lambda stop: open_house(project).stream(select or (), every=step, for_=length, once=once, stop=stop)):
+        polls += 1
+        came = sum(each.rows_out for each in report.steps if each.step == "bronze")
+        rows += came
+        _tell(report, came, output)
+    if report is None:
+        return
+    if output is Format.TEXT:
+        sys.stdout.write(f"{polls} poll{'s' * (polls != 1)}, {rows:,} rows to bronze.\n")
+    raise typer.Exit(exit_code(report))
+
+
+def _stopping(start: Callable[[Event], Iterator[Run]]) -> Iterator[Run]:
+    """The runs of a stream that SIGTERM or Ctrl-C ends after the poll under way; the second Ctrl-C ends it at once."""
+    stop = Event()
+
+    def ask(number: int, _: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        say(f"{signal.Signals(number).name}: stopping after the poll under way.")
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield from start(stop)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _tell(report: Run, came: int, output: Format) -> None:
+    if output is Format.JSON:
+        print_json(report.facts())
+        sys.stdout.flush()
+        return
+    if report.status != "unchanged":
+        changed = ", ".join(f"{step.step}.{step.table} {step.rows_out:,}" for step in report.steps if step.status == "success")
+        say(f"{report.started_at:%H:%M:%S} {report.run_id} {report.status} in {report.seconds:.2f} s, {came:,} rows: {changed}")
+    for step in report.steps:
+        if step.status == "failed" and step.error:
+            say(f"Error: {step.error['message']}")
+
+
+def _bound(option: str, text: str) -> Cursor:
+    from lakehouse.errors import UsageError
+    from lakehouse.model.run import parse_bound
+
+    try:
+        return parse_bound(text)
+    except ValueError:
+        raise UsageError(f"{option} cannot be read", expected=Bound, given=text[:40], next_step="Write it so.") from None
+
+
+def _span(option: str, text: str) -> timedelta:
+    from lakehouse.errors import UsageError
+    from lakehouse.model.words import parse_lookback
+
+    try:
+        span = timedelta(seconds=float(text[:-1])) if SECONDS.match(text) else parse_lookback(text)
+    except ValueError:
+        span = 0
+    if not isinstance(span, timedelta):
+        raise UsageError(
+            f"{option} cannot be read", expected="a number and a unit such as 0.5s, 10s, 5m, 1h", given=text[:40], next_step="Write it so."
+        )
+    return span
+
+
+def _finish(report: Run, output: Format) -> None:
+    """Show a run and end with its exit code."""
+    from lakehouse.pipeline.walk import exit_code
+
+    if output is Format.JSON:
+        print_json(report.facts())
+    else:
+        print_table(
+            report.facts()["steps"],
+            ("step", "table", "status", "rows_in", "rows_out", "seconds", "version"),
+            title=f"run {report.run_id}: {report.status} in {report.seconds:.2f} s",
+        )
+        for step in report.steps:
+            for rule, count in step.failed_checks.items():
+                sys.stdout.write(f"warning: {step.step}.{step.table}: {count} rows break {rule}\n")
+    raise typer.Exit(exit_code(report))
+
+
+def _progress(step: Step) -> None:
+    if sys.stderr.isatty():
+        say(f"  {step.step:>6} {step.table:<24} {step.status:<10} {step.rows_out:>10,} rows {step.seconds:>8.2f} s")
+    if step.status == "failed" and step.error:
+        say(f"Error: {step.error['message']}")

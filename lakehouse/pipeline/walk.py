@@ -1,0 +1,150 @@
+"""Walks tables and models in their order; a failure is a recorded step and stops only what depends on it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from lakehouse.errors import ConflictError, LakehouseError, SourceError, StorageError
+from lakehouse.model.run import Run, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from lakehouse.lake import Lake
+
+    Progress = Callable[[Step], None]
+    Work = Callable[[], list[Step]]
+    Around = Callable[[str, Work], list[Step]]
+    """Does the work of one table or model, such as inside a task of an orchestrator; it may do it again after a failure."""
+
+    Part = tuple[str, Callable[[], Step]]
+    """A step's name and what it does."""
+
+RETRIES = 5
+
+
+def walk(
+    lake: Lake,
+    nodes: Iterable[str],
+    parts: Callable[[str], list[Part]],
+    *,
+    progress: Progress | None = None,
+    around: Around | None = None,
+    record: Callable[[Run], bool] = lambda _: True,
+) -> Run:
+    """Do the parts of each node after all that it needs, and record the run.
+
+    Args:
+        lake: The opened lake.
+        nodes: Tables and models, each after what it needs.
+        parts: What there is to do for a node, in order.
+        progress: Called with each step as it ends.
+        around: Does the work of each node that is not skipped; by default it is just done.
+        record: Whether the ledger keeps this run; asked at its end.
+    """
+    nodes = list(nodes)
+    report = Run(lake.run_id, "success", lake.now())
+    begun = time.monotonic()
+    failed: set[str] = set()
+    lake.open_ahead(nodes)
+    try:
+        for node in nodes:
+            blocked = sorted(lake.catalog.graph.above(node) & failed)
+            work = _Work(lake, node, parts(node), progress)
+            steps = work.skipped(f"{', '.join(blocked)} failed before it") if blocked else around(node, work) if around else work()
+            failed |= {node} if any(step.status == "failed" for step in steps) else set()
+            report.steps += steps
+    except (KeyboardInterrupt, SystemExit):
+        report.status = "interrupted"
+        raise
+    finally:
+        if report.status != "interrupted":
+            report.status = "failed" if failed else "success" if any(step.status == "success" for step in report.steps) else "unchanged"
+        report.seconds = round(time.monotonic() - begun, 3)
+        if record(report):
+            _record(lake, report, progress)
+    return report
+
+
+class _Work:
+    """All that is to be done for one node; calling it again does it again."""
+
+    def __init__(self, lake: Lake, node: str, parts: list[Part], progress: Progress | None) -> None:
+        self._lake, self._node, self._parts, self._progress = lake, node, parts, progress
+
+    def __call__(self) -> list[Step]:
+        steps: list[Step] = []
+        for name, act in self._parts:
+            if any(step.status == "failed" for step in steps):
+                steps.append(self._skip(name, "the step before it failed"))
+            else:
+                steps.append(_attempt(self._lake, name, self._node, act))
+            if self._progress:
+                self._progress(steps[-1])
+        return steps
+
+    def skipped(self, cause: str) -> list[Step]:
+        steps = [self._skip(name, cause) for name, _ in self._parts]
+        for step in steps:
+            if self._progress:
+                self._progress(step)
+        return steps
+
+    def _skip(self, name: str, cause: str) -> Step:
+        return Step(name, self._node, "skipped", error={"kind": "Skipped", "message": cause})
+
+
+def _record(lake: Lake, report: Run, progress: Progress | None) -> None:
+    """Record the run; a ledger that cannot be written is a failed step of the report, which stays whole."""
+    try:
+        lake.ledger.record(report)
+    except StorageError as exc:
+        step = Step("ledger", "steps", "failed", error=_facts(exc))
+        report.steps.append(step)
+        report.status = "failed"
+        if progress:
+            progress(step)
+
+
+def _facts(exc: LakehouseError) -> dict[str, str]:
+    return {"kind": exc.kind, "message": str(exc), "exit_code": str(exc.exit_code), "transient": str(exc.transient).lower()}
+
+
+def _planned_anew(lake: Lake, work: Callable[[], Step]) -> Step:
+    """The step's work; where another run wrote its table meanwhile, it looks again and starts over."""
+    for _ in range(RETRIES):
+        try:
+            return work()
+        except ConflictError:
+            lake.forget()
+    return work()
+
+
+def _attempt(lake: Lake, step: str, node: str, work: Callable[[], Step]) -> Step:
+    """The step as it ended; whatever breaks it is a recorded failure, so that the other tables go on."""
+    begun = time.monotonic()
+    try:
+        done = _planned_anew(lake, work)
+    except LakehouseError as exc:
+        done = Step(step, node, "failed", error=_facts(exc))
+        if isinstance(exc, SourceError):
+            lake.disconnect()  # a connection that broke stays broken: the next read connects again
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as exc:  # the engines' panics are no Exceptions
+        message = (
+            f"{node}: {step} broke with {type(exc).__name__}: {str(exc).partition(chr(10))[0][:400]}. Run again with --debug and report it."
+        )
+        done = Step(step, node, "failed", error={"kind": type(exc).__name__, "message": message, "exit_code": "1", "transient": "false"})
+        if logging.getLogger("lakehouse").isEnabledFor(logging.DEBUG):
+            logging.getLogger("lakehouse").debug("the step's traceback", exc_info=exc)
+    done.seconds = round(time.monotonic() - begun, 3)
+    return done
+
+
+def exit_code(report: Run) -> int:
+    """What the command line returns for a run: 0 done, 1 failed, 2 misuse, 3 stopped by data quality alone."""
+    codes = {int(step.error.get("exit_code", "1")) for step in report.steps if step.status == "failed" and step.error}
+    return codes.pop() if len(codes) == 1 else 1 if codes else 0

@@ -1,0 +1,136 @@
+"""A PostgreSQL source that changes all the time, late commits too, and what the lake must hold when it stops."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import threading
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from tests.cli.project import PROGRAM
+from tests.lakes import write_project
+
+FILES = {
+    "metadata/sources/shop.yml": "connection: shop\n",
+    "metadata/tables/shop/events.yml": """
+from: events
+mode: incremental
+keys: id
+cursor: created_at
+columns: {id: bigint, customer_id: bigint, amount: "decimal(12,2)", created_at: timestamp}
+""",
+    "metadata/tables/shop/customers.yml": """
+from: customers
+mode: incremental
+keys: id
+cursor: changed_at
+history: scd2
+columns: {id: bigint, city: string, changed_at: timestamp}
+""",
+    "metadata/models/dim_customer.yml": "kind: dimension\nkeys: id\nsurrogate_key: customer_key\nhistory: scd2\n",
+    "metadata/models/fact_event.yml": """
+kind: fact
+keys: id
+as_of: created_at
+references:
+  customer_key: {dimension: dim_customer, match: {id: customer_id}}
+""",
+    "sql/gold/dim_customer.sql": "select id, city, valid_from, valid_to, is_current from silver.customers\n",
+    "sql/gold/fact_event.sql": "select id, customer_id, amount, created_at from silver.events\n",
+}
+TABLES = """
+create table customers (id bigint primary key, city text, changed_at timestamptz not null);
+create table events (
+    id bigint generated always as identity primary key, customer_id bigint, amount numeric(12,2), created_at timestamptz not null);
+insert into customers select g, 'city ' || g, now() from generate_series(1, 20) g;
+"""
+
+
+class Changes:
+    """Two writers that insert events and update customers until stopped; transactions overlap, and some commit late."""
+
+    def __init__(self, url: str, seed: int = 0) -> None:
+        """Make the tables and start."""
+        self._url, self._stop = url, threading.Event()
+        with psycopg.connect(url) as connection:
+            connection.execute(TABLES.encode())
+        self._threads = [threading.Thread(target=self._write, args=(seed + number,)) for number in range(2)]
+        for thread in self._threads:
+            thread.start()
+
+    def _write(self, seed: int) -> None:
+        chance = random.Random(seed)
+        with psycopg.connect(self._url) as connection:
+            while not self._stop.is_set():
+                with connection.transaction():
+                    for _ in range(chance.randint(1, 5)):
+                        event = (chance.randint(1, 25), chance.randint(1, 9999) / 100)
+                        connection.execute("insert into events (customer_id, amount, created_at) values (%s, %s, clock_timestamp())", event)
+                    city = (f"city {chance.randint(1, 5)}", chance.randint(1, 20))
+                    connection.execute("update customers set city = %s, changed_at = clock_timestamp() where id = %s", city)
+                    self._stop.wait(chance.choice((0, 0.01, 0.05, 0.4)))  # the rows carry a time before their commit
+                self._stop.wait(chance.random() * 0.05)
+
+    def stop(self) -> None:
+        """Let both commit what they have begun."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+
+class Streaming:
+    """A project over a changing source, and the command line that streams it."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        """Write the project's files."""
+        self._folder, self._url = write_project(folder, FILES), url
+        outer = {name: value for name, value in os.environ.items() if not name.startswith("LAKEHOUSE_")}
+        self._env = outer | {"LAKEHOUSE_CONNECTION__SHOP": url, "LAKEHOUSE_LAKE": str(folder / "lake")}
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """Begin `lakehouse stream ...`."""
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        command = (PROGRAM, "stream", "--every", "0.1s", *words)
+        return subprocess.Popen(command, cwd=self._folder, env=self._env, text=True, **pipes)  # type: ignore[call-overload,no-any-return]
+
+    def call(self, *words: str) -> Any:  # noqa: ANN401  any JSON
+        """What a command prints as JSON."""
+        done = subprocess.run((PROGRAM, *words, "-o", "json"), cwd=self._folder, env=self._env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def rows(self, query: str) -> Counter[tuple[str, ...]]:
+        """A query's rows as texts, each as often as it comes."""
+        return Counter(tuple(str(value) for value in row.values()) for row in self.call("query", query))
+
+    def require_equal(self) -> None:
+        """The lake is the source by the last observation of every key, and no event stands twice."""
+        stamp = "(extract(epoch from {}) * 1000000)::bigint::text"
+        with psycopg.connect(self._url) as connection:
+            events = f"select id::text, customer_id::text, amount::text, {stamp.format('created_at')} from events"
+            customers = f"select id::text, city, {stamp.format('changed_at')} from customers"
+            there = [Counter(connection.execute(query.encode()).fetchall()) for query in (events, customers)]
+        assert self.rows("select id, customer_id, amount, epoch_us(created_at) as at from bronze.events") == there[0]
+        assert self.rows("select id, customer_id, amount, epoch_us(created_at) as at from silver.events") == there[0]
+        last = "select id, city, epoch_us(changed_at) as at from bronze.customers qualify _batch = max(_batch) over (partition by id)"
+        assert self.rows(last) == there[1]
+        twice = "select id, city, changed_at from bronze.customers group by all having count(*) > 1"
+        assert not self.rows(twice)
+        assert self.rows("select count(*) as n from gold.fact_event") == Counter([(str(sum(there[0].values())),)])
+        assert self.rows("select count(*) as n from gold.fact_event where customer_key = -1") == Counter([("0",)])
+
+
+def stop_cleanly(process: subprocess.Popen[str]) -> str:
+    """Ask a stream to end; what it printed."""
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "Traceback" not in err
+    return out + err
