@@ -112,7 +112,8 @@ def test_a_window_has_its_lower_bound_and_not_its_upper_one(backend: Backend, na
     backend.execute(f"create table t (id integer, at {native})")
     aware = native == "timestamptz"
     plain = [
-        value.replace(tzinfo=UTC if aware else None) if isinstance(value, datetime) and not backend.takes_texts else value for value in values
+        value.replace(tzinfo=UTC if aware else None) if isinstance(value, datetime) and not backend.takes_texts else value
+        for value in values
     ]
     written = [str(value).removesuffix("+00:00") if backend.takes_texts and not isinstance(value, int) else value for value in plain]
     backend.insert("t", *enumerate(written))
