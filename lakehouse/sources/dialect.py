@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from sqlglot import exp
+
 from lakehouse.errors import ContractError
 from lakehouse.model.types import INTEGERS
 
 if TYPE_CHECKING:
     from datetime import datetime
-
-    from sqlglot import exp
 
     from lakehouse.model.run import Cursor
     from lakehouse.model.types import DataType
@@ -92,6 +92,14 @@ class Dialect(Protocol):
         """Statements with the query's columns and no rows, to go before it, where the driver would else run the query twice."""
         return []
 
+    def listed(self) -> list[ListedTable]:
+        """The tables and views of the database that people made, by their names.
+
+        Raises:
+            SourceError: The database refuses, or went away.
+        """
+        ...
+
     def bound(self) -> datetime:
         """An instant in UTC, by the database's clock, below which no transaction still under way can show a row that it stamps itself."""
         ...
@@ -115,6 +123,10 @@ class Dialect(Protocol):
     def no_cursor(self, column: SourceColumn, kind: DataType) -> exp.Expr:
         """True for rows whose cursor no window can hold, such as NULL or infinity."""
         ...
+
+    def rows_without_cursor(self, table: exp.Table, column: SourceColumn, kind: DataType) -> exp.Query:
+        """A query that gives something where `no_cursor` is true for a row of the table; by its index, where the cursor has one."""
+        return exp.select(exp.Literal.number(1)).from_(table).where(self.no_cursor(column, kind)).limit(1)
 
     def at_least(self, column: SourceColumn, bound: Cursor) -> exp.Expr:
         """A condition that holds for every row whose cursor is at or above `bound`, and for few others."""

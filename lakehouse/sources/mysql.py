@@ -189,6 +189,7 @@ class Mysql(Dialect):
             ),
         )
 
+    @override
     def listed(self) -> list[ListedTable]:
         """The tables and views of the database, by their names; row counts are InnoDB's estimates."""
         keys: dict[str, list[str]] = {}

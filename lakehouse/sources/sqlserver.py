@@ -162,6 +162,7 @@ class SqlServer(Dialect):
             ),
         )
 
+    @override
     def listed(self) -> list[ListedTable]:
         """The tables and views of the database, by their names; row counts are the server's own."""
         keys: dict[tuple[str, str], list[str]] = {}
