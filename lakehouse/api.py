@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakehouse.lake import Lake
+from lakehouse.layout import lake_uri
 from lakehouse.pipeline.backfill import backfill
 from lakehouse.pipeline.plan import plan
 from lakehouse.pipeline.read import query, scan
@@ -42,6 +43,11 @@ class Lakehouse:
         """
         folder = Path(project).resolve()
         return cls(folder, Settings.load(folder, **settings))
+
+    @property
+    def uri(self) -> str:
+        """The lake's own URI."""
+        return lake_uri(self.settings.lake, self.project)
 
     def _lake(self) -> Lake:
         return Lake.open(self.project, self.settings)
