@@ -10,12 +10,11 @@ from functools import partial
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
 from lakehouse.catalog import load
 from lakehouse.catalog.document import read
 from lakehouse.errors import LakehouseError, MetadataError
-from lakehouse.layout import lake_uri
+from lakehouse.layout import folder_of, is_azure, lake_uri, layer_uris
 from lakehouse.model.health import Check
 from lakehouse.pipeline.machine import check_clock, check_libraries, check_names, check_prefect, check_python, check_time_zones
 from lakehouse.settings import Settings
@@ -51,8 +50,16 @@ def doctor(project: Path, settings: Settings | None = None) -> list[Check]:
     if settings is not None:
         for name in _connections(project):
             probes[f"connection {name}"] = partial(_connection, project, settings, name)
-        probes["lake"] = partial(_lake, project, settings)
-        probes["disk"] = partial(_disk, project, settings)
+        try:
+            places = _places(project, settings)
+        except LakehouseError as exc:
+            places = {}
+            strange.append(Check("lake", "fail", _what(exc), exc.next_step))
+        for name, uri in places.items():
+            probes[name] = partial(_rights, settings, name, uri)
+            if not is_azure(uri):
+                disk = name.replace("lake", "disk", 1)
+                probes[disk] = partial(_disk, disk, uri)
     waiting = _started(probes)
     checks = [check_python(), *check_libraries(), check_prefect(), check_time_zones(), check_clock(settings), *known, *strange]
     checks += _metadata(project)
@@ -145,26 +152,30 @@ def _connection(project: Path, settings: Settings, name: str) -> list[Check]:
     return checks
 
 
-def _lake(project: Path, settings: Settings) -> list[Check]:
-    from lakehouse.storage.rights import VERBS, opened, refusals  # noqa: PLC0415  the stores are loaded where one is asked
+def _places(project: Path, settings: Settings) -> dict[str, str]:
+    """The URI of each place of the lake that is a place of its own."""
+    lake = lake_uri(settings.lake, project)
+    layers = layer_uris(lake, settings.layer, project)
+    return {"lake": lake} | {f"lake {layer}": layers[layer] for layer in settings.layer}
 
-    uri = lake_uri(settings.lake, project)
-    with opened(uri, {}) as store:
+
+def _rights(settings: Settings, name: str, uri: str) -> list[Check]:
+    from lakehouse.storage.place import Places  # noqa: PLC0415  the stores are loaded where one is asked
+    from lakehouse.storage.rights import VERBS, opened, refusals  # noqa: PLC0415
+
+    with opened(Places(settings.azure).at(uri)) as store:
         refused = refusals(store)
     if not refused:
-        return [Check("lake", "ok", f"{uri} lets us {', '.join(VERBS)}")]
+        return [Check(name, "ok", f"{uri} lets us {', '.join(VERBS)}")]
     fix = "Grant the right, or correct LAKEHOUSE_LAKE."
-    return [Check("lake", "fail", f"{uri} refuses to {verb}: {reason}", fix) for verb, reason in refused.items()]
+    return [Check(name, "fail", f"{uri} refuses to {verb}: {said}", fix) for verb, said in refused.items()]
 
 
-def _disk(project: Path, settings: Settings) -> list[Check]:
-    uri = lake_uri(settings.lake, project)
-    if not uri.startswith("file://"):
-        return []
-    folder = Path(unquote(urlsplit(uri).path))
+def _disk(name: str, uri: str) -> list[Check]:
+    folder = Path(folder_of(uri))
     there = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(there).free
     what = f"{free / 1024**3:,.1f} GiB are free for the lake"
     if free >= NEARLY_FULL_BYTES:
-        return [Check("disk", "ok", what)]
-    return [Check("disk", "fail" if free < FULL_BYTES else "warn", what, "Free some space, or set LAKEHOUSE_LAKE to a larger disk.")]
+        return [Check(name, "ok", what)]
+    return [Check(name, "fail" if free < FULL_BYTES else "warn", what, "Free some space, or set LAKEHOUSE_LAKE to a larger disk.")]

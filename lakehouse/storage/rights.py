@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError
-from obstore.store import from_url
+from obstore.exceptions import AlreadyExistsError
 
-from lakehouse.errors import StorageError
+from lakehouse.storage.refusal import reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from obstore.store import ObjectStore
+
+    from lakehouse.storage.place import Place
 
 PREFIX = "_doctor"
 VERBS = ("write", "read", "list", "put if absent", "delete")
@@ -39,11 +38,11 @@ def refusals(store: ObjectStore) -> dict[str, str]:
     try:
         for verb, attempt in tries.items():
             try:
-                reason = attempt()
+                refusal = attempt()
             except Exception as exc:  # noqa: BLE001  whatever a store raises is its refusal
-                reason = _first_line(exc)
-            if reason:
-                found[verb] = reason
+                refusal = reason(exc)
+            if refusal:
+                found[verb] = refusal
                 if verb == "write":
                     break
     finally:
@@ -75,31 +74,19 @@ def _delete(store: ObjectStore, name: str) -> str:
 
 
 @contextmanager
-def opened(uri: str, options: Mapping[str, str]) -> Iterator[ObjectStore]:
-    """A store of what is below a URI; a local folder that is not there yet is there meanwhile, and gone afterwards.
+def opened(place: Place) -> Iterator[ObjectStore]:
+    """A store of what is below a place; a local folder that is not there yet is there meanwhile, and gone afterwards.
 
     Raises:
-        StorageError: There can be no such store, or the folder cannot be made.
+        StorageError: It cannot be reached or made.
     """
-    folder = Path(unquote(urlsplit(uri).path)) if uri.startswith("file://") else None
+    folder = Path(place.path) if place.uri.startswith("file://") else None
     missing = [] if folder is None else [path for path in (folder, *folder.parents) if not path.exists()]
     try:
-        try:
-            if folder is not None:
-                folder.mkdir(parents=True, exist_ok=True)
-            store = from_url(uri, config=cast("Any", dict(options) or None))
-        except (OSError, BaseError) as exc:
-            raise StorageError(
-                f"the lake cannot be opened: {_first_line(exc)}", where=uri, next_step="Grant the right, or correct LAKEHOUSE_LAKE."
-            ) from exc
-        yield store
+        place.require_there()
+        place.make()
+        yield place.store()
     finally:
         for path in [] if folder is None else [folder / PREFIX, *missing]:
             with suppress(OSError):
                 path.rmdir()
-
-
-def _first_line(exc: BaseException) -> str:
-    """A store's reason in one line, without a query of a URL, which can hold a signature."""
-    text = getattr(exc, "strerror", None) or (str(exc).splitlines() or [type(exc).__name__])[0]
-    return re.sub(r"\?\S*", "", str(text))[:300]
