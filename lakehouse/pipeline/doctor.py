@@ -55,10 +55,10 @@ def doctor(project: Path, settings: Settings | None = None) -> list[Check]:
         except LakehouseError as exc:
             places = {}
             strange.append(Check("lake", "fail", _what(exc), exc.next_step))
-        for name, uri in places.items():
-            probes[name] = partial(_rights, settings, name, uri)
+        for label, uri in places.items():
+            probes[label] = partial(_rights, settings, label, uri)
             if not is_azure(uri):
-                disk = name.replace("lake", "disk", 1)
+                disk = f"disk of {label}"
                 probes[disk] = partial(_disk, disk, uri)
     waiting = _started(probes)
     checks = [check_python(), *check_libraries(), check_prefect(), check_time_zones(), check_clock(settings), *known, *strange]
@@ -153,29 +153,29 @@ def _connection(project: Path, settings: Settings, name: str) -> list[Check]:
 
 
 def _places(project: Path, settings: Settings) -> dict[str, str]:
-    """The URI of each place of the lake that is a place of its own."""
+    """The URI of the lake, and of each layer that lives elsewhere."""
     lake = lake_uri(settings.lake, project)
     layers = layer_uris(lake, settings.layer, project)
-    return {"lake": lake} | {f"lake {layer}": layers[layer] for layer in settings.layer}
+    return {"lake": lake, **{f"layer {layer}": layers[layer] for layer in settings.layer}}
 
 
-def _rights(settings: Settings, name: str, uri: str) -> list[Check]:
+def _rights(settings: Settings, label: str, uri: str) -> list[Check]:
     from lakehouse.storage.place import Places  # noqa: PLC0415  the stores are loaded where one is asked
     from lakehouse.storage.rights import VERBS, opened, refusals  # noqa: PLC0415
 
     with opened(Places(settings.azure).at(uri)) as store:
         refused = refusals(store)
     if not refused:
-        return [Check(name, "ok", f"{uri} lets us {', '.join(VERBS)}")]
-    fix = "Grant the right, or correct LAKEHOUSE_LAKE."
-    return [Check(name, "fail", f"{uri} refuses to {verb}: {said}", fix) for verb, said in refused.items()]
+        return [Check(label, "ok", f"{uri} lets us {', '.join(VERBS)}")]
+    fix = f"Grant the right, or correct LAKEHOUSE_{label.upper().replace(' ', '__')}."
+    return [Check(label, "fail", f"{uri} refuses to {verb}: {reason}", fix) for verb, reason in refused.items()]
 
 
-def _disk(name: str, uri: str) -> list[Check]:
+def _disk(label: str, uri: str) -> list[Check]:
     folder = Path(folder_of(uri))
     there = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(there).free
-    what = f"{free / 1024**3:,.1f} GiB are free for the lake"
+    what = f"{free / 1024**3:,.1f} GiB are free"
     if free >= NEARLY_FULL_BYTES:
-        return [Check(name, "ok", what)]
-    return [Check(name, "fail" if free < FULL_BYTES else "warn", what, "Free some space, or set LAKEHOUSE_LAKE to a larger disk.")]
+        return [Check(label, "ok", what)]
+    return [Check(label, "fail" if free < FULL_BYTES else "warn", what, "Free some space, or move it to a larger disk.")]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lakehouse.model.run import Cursor
 
 CONNECT_SECONDS = 5
-_TYPES = {
+TYPES = {
     "bool": "boolean",
     "int2": "smallint",
     "int4": "integer",
@@ -88,7 +88,7 @@ def lake_type(native: str, modifier: int) -> DataType:
         precision, scale = (modifier - 4) >> 16 & 0xFFFF, (modifier - 4) & 0x7FF
         if 1 <= precision <= MAX_PRECISION and scale <= precision:
             return DataType("decimal", precision, scale)
-    return DataType(_TYPES.get(native, "string"))
+    return DataType(TYPES.get(native, "string"))
 
 
 class Postgres(Dialect):

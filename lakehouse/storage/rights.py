@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import obstore
-from obstore.exceptions import AlreadyExistsError
+from obstore.exceptions import AlreadyExistsError, BaseError
 
+from lakehouse.errors import StorageError
+from lakehouse.layout import is_azure
 from lakehouse.storage.refusal import reason
 
 if TYPE_CHECKING:
@@ -38,11 +40,11 @@ def refusals(store: ObjectStore) -> dict[str, str]:
     try:
         for verb, attempt in tries.items():
             try:
-                refusal = attempt()
+                reason = attempt()
             except Exception as exc:  # noqa: BLE001  whatever a store raises is its refusal
-                refusal = reason(exc)
-            if refusal:
-                found[verb] = refusal
+                reason = _first_line(exc)
+            if reason:
+                found[verb] = reason
                 if verb == "write":
                     break
     finally:
@@ -78,15 +80,26 @@ def opened(place: Place) -> Iterator[ObjectStore]:
     """A store of what is below a place; a local folder that is not there yet is there meanwhile, and gone afterwards.
 
     Raises:
-        StorageError: It cannot be reached or made.
+        StorageError: It can never be reached, or the folder cannot be made.
     """
-    folder = Path(place.path) if place.uri.startswith("file://") else None
+    place.require_there()
+    folder = None if is_azure(place.uri) else Path(place.path)
     missing = [] if folder is None else [path for path in (folder, *folder.parents) if not path.exists()]
     try:
-        place.require_there()
-        place.make()
-        yield place.store()
+        try:
+            place.make()
+            store = place.store()
+        except (OSError, BaseError) as exc:
+            raise StorageError(
+                f"the lake cannot be opened: {_first_line(exc)}", where=place.uri, next_step="Grant the right, or correct LAKEHOUSE_LAKE."
+            ) from exc
+        yield store
     finally:
         for path in [] if folder is None else [folder / PREFIX, *missing]:
             with suppress(OSError):
                 path.rmdir()
+
+
+def _first_line(exc: BaseException) -> str:
+    """A store's reason in one line, without a query of a URL, which can hold a signature."""
+    return str(getattr(exc, "strerror", None) or reason(exc))
