@@ -41,6 +41,7 @@ def demo(project: Path, *, rows: int, reset: bool, output: Format) -> None:
     """
     from lakehouse.catalog import load
     from lakehouse.demo.simulator import Simulator
+    from lakehouse.demo.sqlite import SqliteStore
 
     if CONNECTION not in load(project).sources:
         raise UsageError(
@@ -51,7 +52,7 @@ def demo(project: Path, *, rows: int, reset: bool, output: Format) -> None:
         shutil.rmtree(folder)
     folder.mkdir(exist_ok=True)
     begun = time.monotonic()
-    simulator = Simulator(folder / "source.db", streams=rows)
+    simulator = Simulator(SqliteStore(folder / "source.db"), streams=rows)
     days: list[tuple[Day, float, Run]] = []
     for _ in range(1 if simulator.days_lived else 2):
         say(f"Day {simulator.days_lived + 1} passes in the source ...")

@@ -7,20 +7,20 @@ from itertools import accumulate
 from random import Random
 
 from lakehouse.demo import words
+from lakehouse.demo.store import Row
 
 SCHEMA = """
-CREATE TABLE sim_state (name varchar(20) PRIMARY KEY, value bigint NOT NULL);
 CREATE TABLE DimUser (user_id int PRIMARY KEY, user_name varchar(255),
   country varchar(255), subscription_type varchar(50), start_date date, end_date date,
-  updated_at datetime);
+  updated_at timestamp);
 CREATE TABLE DimArtist (artist_id int PRIMARY KEY, artist_name varchar(255),
-  genre varchar(100), country varchar(100), updated_at datetime);
+  genre varchar(100), country varchar(100), updated_at timestamp);
 CREATE TABLE DimTrack (track_id int PRIMARY KEY, track_name varchar(255), artist_id int,
-  album_name varchar(255), duration_sec int, release_date date, updated_at datetime);
+  album_name varchar(255), duration_sec int, release_date date, updated_at timestamp);
 CREATE TABLE DimDate (date_key int PRIMARY KEY, date date, day int, month int, year int,
   weekday varchar(20));
 CREATE TABLE FactStream (stream_id bigint PRIMARY KEY, user_id int, track_id int,
-  date_key int, listen_duration int, device_type varchar(50), stream_timestamp datetime)
+  date_key int, listen_duration int, device_type varchar(50), stream_timestamp timestamp)
 """
 KEYS_AND_CURSORS = {
     "DimUser": ("user_id", "updated_at"),
@@ -28,6 +28,7 @@ KEYS_AND_CURSORS = {
     "DimTrack": ("track_id", "updated_at"),
     "FactStream": ("stream_id", "stream_timestamp"),
 }
+TABLES = (*KEYS_AND_CURSORS, "DimDate")
 _OTHER_PLAN = """coalesce(nullif(:value, subscription_type),
   CASE subscription_type WHEN 'Free' THEN 'Premium' ELSE 'Free' END)"""
 # A column, its new value in SQL, and the word that goes in as :value.
@@ -51,7 +52,6 @@ LAST_SECOND = 86_399
 _CHUNK = 10_000
 _NOBODY = range(0)
 
-Row = tuple[int | str | None, ...]
 Weights = list[float]
 
 
