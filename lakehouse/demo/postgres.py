@@ -64,8 +64,12 @@ class PostgresSession:
     def transaction(self) -> Iterator[None]:
         """A transaction under a lock that every writer of the simulator takes."""
         with self._connection.transaction():
-            self._connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-            yield
+            try:
+                self._connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+                yield
+            except (KeyboardInterrupt, SystemExit):
+                self._connection.close()  # it was cut off in the middle of a command: there is no talking to the server any more
+                raise
 
     def tables(self) -> dict[str, str]:
         """The tables and views of all schemas; of several with one name the one that a plain name means."""

@@ -50,6 +50,7 @@ CHANGES: dict[str, tuple[tuple[str, str, Callable[[Random], str]], ...]] = {
 CALENDAR = (date(2024, 1, 1), date(2027, 12, 31))
 LAST_SECOND = 86_399
 _CHUNK = 10_000
+_USER_SKEW, _TRACK_SKEW = 0.6, 0.9
 _NOBODY = range(0)
 
 Weights = list[float]
@@ -118,8 +119,7 @@ class Maker:
                 else:
                     micro = int(rng.random() * 1_000_000) if shape % 2 else 0
                     at = instant(day, second, micro)
-                heard = max(5, int(_duration(track) * min(1.0, rng.random() * 1.5)))
-                yield keys[place], user, track, date_key, heard, words.device(rng), at
+                yield keys[place], user, track, date_key, heard(rng, track), words.device(rng), at
 
     def anytime(self, on: date, least: int = 0, most: int = LAST_SECOND) -> str:
         """Return an instant of that day, in seconds or microseconds, before `most`."""
@@ -149,6 +149,16 @@ def popularity(size: int, steepness: float) -> Weights:
     # An odd factor permutes the ranks, and a new key leaves those of all others alone.
     ranks = (500 + key * 40_503 % 65_536 for key in range(1, size + 1))
     return list(accumulate(float(rank**-steepness) for rank in ranks))
+
+
+def popular(users: range, tracks: range) -> tuple[Weights, Weights]:
+    """Return weights of all users and of all tracks up to the last of each."""
+    return popularity(users.stop - 1, _USER_SKEW), popularity(tracks.stop - 1, _TRACK_SKEW)
+
+
+def heard(rng: Random, track: int) -> int:
+    """Return for how many seconds somebody listened to a track, often to all of it."""
+    return max(5, int(_duration(track) * min(1.0, rng.random() * 1.5)))
 
 
 def instant(on: date | str, second: int, micro: int = 0) -> str:

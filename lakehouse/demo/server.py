@@ -64,14 +64,14 @@ class Server:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._settings = folder.resolve(), (*_PLAIN, *settings)
         self._user = "nobody" if os.name == "posix" and os.geteuid() == 0 else None
-        self._bin = self._binaries()
+        self._bin = _binaries(require_package(), self._folder, self._user)
         if self._user and not _open_to_all(self._folder):
             raise UsageError(
                 f"PostgreSQL does not run as root, and the user {self._user} may not enter this folder",
                 where=str(self._folder),
                 next_step="Work as another user or in a folder that is open to all (chmod o+x on it and those above it).",
             )
-        self._end_former()
+        end_former(self._folder)
         self._initialise(password)
         self._process, self.port = self._start()
 
@@ -95,42 +95,6 @@ class Server:
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         """End it."""
         self.stop()
-
-    def _binaries(self) -> Path:
-        """The package's newest binaries; those of a copy where the server's user cannot reach the package."""
-        spec = find_spec(PACKAGE.replace("-", "_"))
-        if spec is None or not spec.submodule_search_locations:
-            raise UsageError(
-                f"a PostgreSQL of its own needs the package {PACKAGE}, which is not installed",
-                next_step="Install it (pip install 'lakehouse[demo]').",
-            )
-        package = Path(spec.submodule_search_locations[0])
-        newest = max(package.glob("pginstall*"), key=lambda folder: (len(folder.name), folder.name))
-        if self._user is None or _open_to_all(newest / "bin" / "initdb"):
-            return newest / "bin"
-        copy = self._folder / f"programs-{version(PACKAGE)}"
-        if not copy.exists():
-            half = copy.with_suffix(".half")
-            shutil.rmtree(half, ignore_errors=True)
-            shutil.copytree(newest, half / package.name / newest.name)
-            libraries = package.with_name(f"{package.name}.libs")  # a wheel for Linux keeps them beside the package
-            if libraries.is_dir():
-                shutil.copytree(libraries, half / libraries.name)
-            half.rename(copy)
-        return copy / package.name / newest.name / "bin"
-
-    def _end_former(self) -> None:
-        """End the server of a process that was killed: it goes on without its owner and holds the data."""
-        noted, data = self._noted(), self._folder / "data"
-        try:
-            runs_here = bool(noted) and Path(f"/proc/{int(noted[0])}/cwd").readlink() == data
-        except (OSError, ValueError):
-            runs_here = False  # it is gone, or another process has its number by now; PostgreSQL itself looks again
-        if runs_here:
-            os.kill(int(noted[0]), signal.SIGINT)
-            end = time.monotonic() + STOP_SECONDS
-            while (data / "postmaster.pid").exists() and time.monotonic() < end:
-                time.sleep(0.05)
 
     def _initialise(self, password: str | None) -> None:
         if (self._folder / "data").exists():
@@ -177,7 +141,7 @@ class Server:
         """Whether the server is ready before it ends, such as where somebody took its port."""
         end = time.monotonic() + START_SECONDS
         while process.poll() is None and time.monotonic() < end:
-            noted = self._noted()
+            noted = _noted(self._folder)
             if len(noted) > _READY_LINE and (noted[0], noted[_PORT_LINE], noted[_READY_LINE]) == (str(process.pid), str(port), "ready"):
                 return True
             time.sleep(0.02)
@@ -186,13 +150,6 @@ class Server:
             process.wait()
         return False
 
-    def _noted(self) -> list[str]:
-        """What the server notes of itself beside its data (PostgreSQL's miscadmin.h, LOCK_FILE_LINE_*); empty where none runs."""
-        try:
-            return [line.strip() for line in (self._folder / "data" / "postmaster.pid").read_text().splitlines()]
-        except FileNotFoundError:
-            return []
-
     def _failed(self, said: str) -> SourceError:
         lines = [line for line in said.splitlines() if line.strip()]
         return SourceError(
@@ -200,6 +157,60 @@ class Server:
             where=str(self._folder),
             next_step="See the log there; `lakehouse demo --source postgres --reset` starts over.",
         )
+
+
+def require_package() -> Path:
+    """The folder of the package with the binaries.
+
+    Raises:
+        UsageError: It is not installed.
+    """
+    spec = find_spec(PACKAGE.replace("-", "_"))
+    if spec is None or not spec.submodule_search_locations:
+        raise UsageError(
+            f"a PostgreSQL of its own needs the package {PACKAGE}, which is not installed",
+            next_step="Install it (pip install 'lakehouse[demo]').",
+        )
+    return Path(spec.submodule_search_locations[0])
+
+
+def end_former(folder: Path) -> None:
+    """End the server of a process that was killed: it goes on without its owner and holds the data."""
+    noted, data = _noted(folder), folder.resolve() / "data"
+    try:
+        runs_here = bool(noted) and Path(f"/proc/{int(noted[0])}/cwd").readlink() == data
+    except (OSError, ValueError):
+        runs_here = False  # it is gone, or another process has its number by now; PostgreSQL itself looks again
+    if runs_here:
+        os.kill(int(noted[0]), signal.SIGINT)
+        end = time.monotonic() + STOP_SECONDS
+        while (data / "postmaster.pid").exists() and time.monotonic() < end:
+            time.sleep(0.05)
+
+
+def _binaries(package: Path, folder: Path, user: str | None) -> Path:
+    """The package's newest binaries; those of a copy in `folder` where the server's user cannot reach the package."""
+    newest = max(package.glob("pginstall*"), key=lambda found: (len(found.name), found.name))
+    if user is None or _open_to_all(newest / "bin" / "initdb"):
+        return newest / "bin"
+    copy = folder / f"programs-{version(PACKAGE)}"
+    if not copy.exists():
+        half = folder / "programs.half"
+        shutil.rmtree(half, ignore_errors=True)
+        shutil.copytree(newest, half / package.name / newest.name)
+        libraries = package.with_name(f"{package.name}.libs")  # a wheel for Linux keeps them beside the package
+        if libraries.is_dir():
+            shutil.copytree(libraries, half / libraries.name)
+        half.rename(copy)
+    return copy / package.name / newest.name / "bin"
+
+
+def _noted(folder: Path) -> list[str]:
+    """What a server notes of itself beside its data (PostgreSQL's pidfile.h, LOCK_FILE_LINE_*); empty where none runs."""
+    try:
+        return [line.strip() for line in (folder / "data" / "postmaster.pid").read_text().splitlines()]
+    except FileNotFoundError:
+        return []
 
 
 def _open_to_all(path: Path) -> bool:

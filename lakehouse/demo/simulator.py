@@ -21,14 +21,13 @@ from lakehouse.demo.rows import (
     dates,
     earlier,
     instant,
-    popularity,
+    popular,
 )
 from lakehouse.demo.store import Row, Session, Store
 from lakehouse.errors import UsageError
 
 _DAY_ONE = date(2026, 1, 31)
 _LEAST_STREAMS = 100
-_USER_SKEW, _TRACK_SKEW = 0.6, 0.9
 _KINDS = (
     *("late", "touch", "twice", "last second", "older"),
     *("plain", "plain", "late", "last second", "plain"),
@@ -128,13 +127,13 @@ class _Life:
         self._insert("DimUser", self.make.users(users))
         self._insert("DimArtist", self.make.artists(artists))
         self._insert("DimTrack", self.make.tracks(tracks, artists))
-        popular = _popular(users, tracks)
+        weights = popular(users, tracks)
         cuts = [self.streams * part // 30 for part in range(31)]
         for part in range(30):
             on = self.on - timedelta(days=29 - part)
             keys = range(cuts[part] + 1, cuts[part + 1] + 1)
             early = self._early(users) if on == self.on else range(0)
-            rows = self.make.streams(on, keys, popular, (early, range(0)))
+            rows = self.make.streams(on, keys, weights, (early, range(0)))
             self._insert("FactStream", rows)
         for table, (_, cursor) in KEYS_AND_CURSORS.items():
             self.db.execute(f"CREATE INDEX {table}_{cursor} ON {table} ({cursor})")
@@ -153,14 +152,14 @@ class _Life:
         self._insert("DimUser", self.make.users(users))
         self._insert("DimArtist", self.make.artists(artists))
         self._insert("DimTrack", self.make.tracks(tracks, artists))
-        popular = _popular(users, tracks)
+        weights = popular(users, tracks)
         fresh = range(users.start, self._early(users).stop), tracks
         streams = _next(streams, self.streams // 20)
-        self._insert("FactStream", self.make.streams(self.on, streams, popular, fresh))
+        self._insert("FactStream", self.make.streams(self.on, streams, weights, fresh))
         for back in range(1, 5):
             on = self.on - timedelta(days=back)
             streams = _next(streams, max(2, self.streams // 4_000))
-            self._insert("FactStream", self.make.streams(on, streams, popular))
+            self._insert("FactStream", self.make.streams(on, streams, weights))
         return self._day()
 
     def _early(self, users: range) -> range:
@@ -268,11 +267,3 @@ def _upto(last: int | str) -> range:
 
 def _next(keys: range, count: int) -> range:
     return range(keys.stop, keys.stop + count)
-
-
-def _popular(users: range, tracks: range) -> tuple[list[float], list[float]]:
-    """Return weights of all users and of all tracks up to the last of each."""
-    return (
-        popularity(users.stop - 1, _USER_SKEW),
-        popularity(tracks.stop - 1, _TRACK_SKEW),
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -10,6 +11,13 @@ if TYPE_CHECKING:
 
 Value = int | str | None
 Row = tuple[Value, ...]
+
+
+class Kind(StrEnum):
+    """What `--source` takes."""
+
+    SQLITE = "sqlite"
+    POSTGRES = "postgres"
 
 
 class Session(Protocol):
