@@ -78,7 +78,7 @@ def test_what_a_killed_demo_leaves_is_cleared_away_and_sigterm_ends_the_server(o
     words = ("--source", "postgres", "--rows", "100", "--live")
     killed = open_demo.start(*words)
     assert killed.stderr
-    while "poll" not in killed.stderr.readline():
+    while " poll " not in killed.stderr.readline():
         pass
     former = server_port(open_demo)
     assert former
@@ -90,7 +90,7 @@ def test_what_a_killed_demo_leaves_is_cleared_away_and_sigterm_ends_the_server(o
 
     told = open_demo.start(*words)
     assert told.stderr
-    while "poll" not in told.stderr.readline():
+    while " poll " not in told.stderr.readline():
         pass
     own = server_port(open_demo)
     assert own
