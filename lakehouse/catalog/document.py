@@ -160,7 +160,8 @@ def _allowed(model: type[BaseModel], key: tuple[str, ...]) -> list[str]:
     at: Any = model.model_json_schema(by_alias=True)
     definitions = at.get("$defs", {})
     for part in key[:-1]:
-        at = at.get("properties", {}).get(part) or next(iter(at.get("patternProperties", {}).values()), None) or at
+        inner = at.get("items") if part.isdecimal() else next(iter(at.get("patternProperties", {}).values()), None)
+        at = at.get("properties", {}).get(part) or inner or at
         for option in (at, *at.get("anyOf", [])):
             if "$ref" in option:
                 at = definitions[option["$ref"].rsplit("/", 1)[-1]]

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from lakehouse.catalog.catalog import Catalog
 from lakehouse.catalog.check import Reading, check_circles, check_columns, check_models, check_tables
+from lakehouse.catalog.deployments import check_deployments
 from lakehouse.catalog.document import Document, check, read, read_text
 from lakehouse.catalog.select import Select, parse_select
 from lakehouse.errors import Fault, MetadataError
@@ -24,7 +25,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def load(project: Path, *, deep: bool = False) -> Catalog:
-    """The project's catalogue; `deep` also checks the columns that each SELECT names.
+    """The project's catalogue; `deep` also checks the columns that each SELECT names, and `prefect.yaml`.
 
     Raises:
         MetadataError: With every fault of every file.
@@ -43,6 +44,7 @@ def load(project: Path, *, deep: bool = False) -> Catalog:
     check_circles(reading, catalog)
     if deep:
         check_columns(reading, catalog)
+        reading.faults += check_deployments(project)
     if reading.faults:
         raise MetadataError(reading.faults)
     return catalog

@@ -12,6 +12,9 @@ import typer
 
 from lakehouse.cli import run as loads
 from lakehouse.cli.demo import demo
+from lakehouse.cli.discover import discover
+from lakehouse.cli.doctor import doctor
+from lakehouse.cli.init import init
 from lakehouse.cli.options import Output, Project, Select, open_house
 from lakehouse.cli.output import Format, print_json, print_table, say
 from lakehouse.errors import LakehouseError
@@ -39,6 +42,9 @@ def _main(
 
 
 app.command()(demo)
+app.command()(init)
+app.command()(discover)
+app.command()(doctor)
 
 
 @app.command()

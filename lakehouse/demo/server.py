@@ -65,7 +65,7 @@ class Server:
         self._folder, self._settings = folder.resolve(), (*_PLAIN, *settings)
         self._user = "nobody" if os.name == "posix" and os.geteuid() == 0 else None
         self._bin = _binaries(require_package(), self._folder, self._user)
-        if self._user and not _open_to_all(self._folder):
+        if self._user and not open_to_all(self._folder):
             raise UsageError(
                 f"PostgreSQL does not run as root, and the user {self._user} may not enter this folder",
                 where=str(self._folder),
@@ -191,7 +191,7 @@ def end_former(folder: Path) -> None:
 def _binaries(package: Path, folder: Path, user: str | None) -> Path:
     """The package's newest binaries; those of a copy in `folder` where the server's user cannot reach the package."""
     newest = max(package.glob("pginstall*"), key=lambda found: (len(found.name), found.name))
-    if user is None or _open_to_all(newest / "bin" / "initdb"):
+    if user is None or open_to_all(newest / "bin" / "initdb"):
         return newest / "bin"
     copy = folder / f"programs-{version(PACKAGE)}"
     if not copy.exists():
@@ -213,5 +213,6 @@ def _noted(folder: Path) -> list[str]:
         return []
 
 
-def _open_to_all(path: Path) -> bool:
+def open_to_all(path: Path) -> bool:
+    """Whether every user can reach the path."""
     return all(folder.stat().st_mode & 0o001 for folder in (path, *path.resolve().parents))
