@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import Popen
 
 import psycopg
 import pytest
@@ -50,6 +51,15 @@ def answers(port: int) -> bool:
     return True
 
 
+def wait_for_a_poll(process: Popen[str]) -> None:
+    said = []
+    for line in process.stderr or ():
+        said.append(line)
+        if " poll " in line:
+            return
+    raise AssertionError("".join(said))
+
+
 def test_a_server_of_its_own_lives_days_then_the_present(open_demo: Demo) -> None:
     days = open_demo.call("--source", "postgres", "--rows", "2000", "-o", "json")
     assert days.code == 0, days.err
@@ -77,9 +87,7 @@ def test_a_server_of_its_own_lives_days_then_the_present(open_demo: Demo) -> Non
 def test_what_a_killed_demo_leaves_is_cleared_away_and_sigterm_ends_the_server(open_demo: Demo) -> None:
     words = ("--source", "postgres", "--rows", "100", "--live")
     killed = open_demo.start(*words)
-    assert killed.stderr
-    while " poll " not in killed.stderr.readline():
-        pass
+    wait_for_a_poll(killed)
     former = server_port(open_demo)
     assert former
     second = open_demo.call(*words)
@@ -89,9 +97,7 @@ def test_what_a_killed_demo_leaves_is_cleared_away_and_sigterm_ends_the_server(o
     assert answers(former)
 
     told = open_demo.start(*words)
-    assert told.stderr
-    while " poll " not in told.stderr.readline():
-        pass
+    wait_for_a_poll(told)
     own = server_port(open_demo)
     assert own
     assert own != former
