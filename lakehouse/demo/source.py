@@ -15,6 +15,7 @@ from lakehouse.demo.simulator import Simulator
 from lakehouse.demo.sqlite import SqliteStore
 from lakehouse.demo.store import Kind
 from lakehouse.errors import UsageError
+from lakehouse.layout import LAYERS
 from lakehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ class Source:
 
     def house(self, project: Path, clock: datetime | None) -> Lakehouse:
         """The lakehouse over this source, at an instant of its life or (None) at the real present."""
-        return Lakehouse.open(project, lake=str(self.lake), connection={CONNECTION: self.store.url}, clock=clock)
+        layers = {layer: str(self.lake / layer) for layer in LAYERS}  # whatever the environment says of them
+        return Lakehouse.open(project, lake=str(self.lake), layer=layers, connection={CONNECTION: self.store.url}, clock=clock)
 
 
 @contextmanager

@@ -111,7 +111,9 @@ def test_what_a_killed_demo_leaves_is_cleared_away_and_sigterm_ends_the_server(o
 
 
 def test_live_on_sqlite_ends_with_a_proof_in_words(demo: Demo) -> None:
-    done = demo.call("--live", "--for", "3s", "--rows", "2000")
+    elsewhere = {"LAKE": "theirs", "LAYER__GOLD": "theirs/gold", "CLOCK": "2024-02-01T00:00:00Z"}  # none of it is the demo's
+    done = demo.call("--live", "--for", "3s", "--rows", "2000", **elsewhere)
+    assert not (demo.folder / "theirs").exists()
     assert done.code == 0, done.err + done.out
     assert "Every row that the source shows stands in the lake, compared in all columns." in done.out
     assert "lakehouse demo --live" in done.out
