@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from lakehouse.settings import Settings
     from lakehouse.sources.dialect import Dialect
 
-BATCH_ROWS = 200
+BATCH_ROWS = 50
 _SOURCE_OBJECT: TypeAdapter[str] = TypeAdapter(SourceObject)
 
 

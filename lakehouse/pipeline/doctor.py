@@ -10,12 +10,11 @@ from functools import partial
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
 from lakehouse.catalog import load
 from lakehouse.catalog.document import read
 from lakehouse.errors import LakehouseError, MetadataError
-from lakehouse.layout import lake_uri
+from lakehouse.layout import folder_of, is_azure, lake_uri, layer_uris
 from lakehouse.model.health import Check
 from lakehouse.pipeline.machine import check_clock, check_libraries, check_names, check_prefect, check_python, check_time_zones
 from lakehouse.settings import Settings
@@ -146,22 +145,27 @@ def _connection(project: Path, settings: Settings, name: str) -> list[Check]:
 
 
 def _lake(project: Path, settings: Settings) -> list[Check]:
-    from lakehouse.storage.rights import VERBS, opened, refusals  # noqa: PLC0415  the stores are loaded where one is asked
+    """The rights on the lake, and on each layer that lives elsewhere."""
+    from lakehouse.storage.place import Places  # noqa: PLC0415  the stores are loaded where one is asked
+    from lakehouse.storage.rights import VERBS, opened, refusals  # noqa: PLC0415
 
-    uri = lake_uri(settings.lake, project)
-    with opened(uri, {}) as store:
-        refused = refusals(store)
-    if not refused:
-        return [Check("lake", "ok", f"{uri} lets us {', '.join(VERBS)}")]
-    fix = "Grant the right, or correct LAKEHOUSE_LAKE."
-    return [Check("lake", "fail", f"{uri} refuses to {verb}: {reason}", fix) for verb, reason in refused.items()]
+    lake = lake_uri(settings.lake, project)
+    layers = layer_uris(lake, settings.layer, project)
+    places, checks = Places(settings.azure), []
+    for label, uri in {"lake": lake, **{f"layer {layer}": layers[layer] for layer in settings.layer}}.items():
+        with opened(places.at(uri)) as store:
+            refused = refusals(store)
+        fix = f"Grant the right, or correct LAKEHOUSE_{label.upper().replace(' ', '__')}."
+        checks += [Check(label, "fail", f"{uri} refuses to {verb}: {reason}", fix) for verb, reason in refused.items()]
+        checks += [] if refused else [Check(label, "ok", f"{uri} lets us {', '.join(VERBS)}")]
+    return checks
 
 
 def _disk(project: Path, settings: Settings) -> list[Check]:
     uri = lake_uri(settings.lake, project)
-    if not uri.startswith("file://"):
+    if is_azure(uri):
         return []
-    folder = Path(unquote(urlsplit(uri).path))
+    folder = Path(folder_of(uri))
     there = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(there).free
     what = f"{free / 1024**3:,.1f} GiB are free for the lake"

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
-from obstore.store import from_url
 
 from lakehouse.errors import StorageError
+from lakehouse.layout import is_azure
+from lakehouse.storage.refusal import reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from obstore.store import ObjectStore
+
+    from lakehouse.storage.place import Place
 
 PREFIX = "_doctor"
 VERBS = ("write", "read", "list", "put if absent", "delete")
@@ -75,22 +76,22 @@ def _delete(store: ObjectStore, name: str) -> str:
 
 
 @contextmanager
-def opened(uri: str, options: Mapping[str, str]) -> Iterator[ObjectStore]:
-    """A store of what is below a URI; a local folder that is not there yet is there meanwhile, and gone afterwards.
+def opened(place: Place) -> Iterator[ObjectStore]:
+    """A store of what is below a place; a local folder that is not there yet is there meanwhile, and gone afterwards.
 
     Raises:
-        StorageError: There can be no such store, or the folder cannot be made.
+        StorageError: It can never be reached, or the folder cannot be made.
     """
-    folder = Path(unquote(urlsplit(uri).path)) if uri.startswith("file://") else None
+    place.require_there()
+    folder = None if is_azure(place.uri) else Path(place.path)
     missing = [] if folder is None else [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         try:
-            if folder is not None:
-                folder.mkdir(parents=True, exist_ok=True)
-            store = from_url(uri, config=cast("Any", dict(options) or None))
+            place.make()
+            store = place.store()
         except (OSError, BaseError) as exc:
             raise StorageError(
-                f"the lake cannot be opened: {_first_line(exc)}", where=uri, next_step="Grant the right, or correct LAKEHOUSE_LAKE."
+                f"the lake cannot be opened: {_first_line(exc)}", where=place.uri, next_step="Grant the right, or correct LAKEHOUSE_LAKE."
             ) from exc
         yield store
     finally:
@@ -101,5 +102,4 @@ def opened(uri: str, options: Mapping[str, str]) -> Iterator[ObjectStore]:
 
 def _first_line(exc: BaseException) -> str:
     """A store's reason in one line, without a query of a URL, which can hold a signature."""
-    text = getattr(exc, "strerror", None) or (str(exc).splitlines() or [type(exc).__name__])[0]
-    return re.sub(r"\?\S*", "", str(text))[:300]
+    return str(getattr(exc, "strerror", None) or reason(exc))

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from lakehouse.model.types import DataType
 
 HALF = 0.5
+LOOKED_AT = 500
+"""How many signs of a value are looked at."""
 _TEXTUAL = ("string", "smallint", "integer", "bigint", "decimal")
 _NAMES: tuple[tuple[str, frozenset[str]], ...] = (
     ("e-mail", frozenset({"email", "mail", "e mail", "emailaddress", "mailaddress"})),
@@ -67,7 +69,7 @@ def personal(table: str, name: str, kind: DataType, values: Iterable[object]) ->
         values: Some of its values; they are looked at and forgotten.
     """
     by_name = _by_name(table, name, kind)
-    texts = [value.strip() for value in values if isinstance(value, str) and value.strip()]
+    texts = [value[:LOOKED_AT].strip() for value in values if isinstance(value, str) and value[:LOOKED_AT].strip()]
     by_shape = _by_shape(texts, person=by_name == "name")
     found = by_name if by_name and (not by_shape or by_shape[0] == by_name) else by_shape[0] if by_shape else None
     if found is None:
@@ -107,7 +109,7 @@ def _by_shape(texts: Sequence[str], *, person: bool) -> tuple[str, str] | None:
         hits = sum(map(looks, texts))
         if texts and hits >= HALF * len(texts):
             return found, f"{hits} of {len(texts)} sampled values look like one"
-    inside = sum(1 for text in texts if _EMAIL.search(text))
+    inside = sum(1 for text in texts if "@" in text and _EMAIL.search(text))
     return ("e-mail", f"{inside} of {len(texts)} sampled values hold one") if inside else None
 
 

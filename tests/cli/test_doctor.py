@@ -162,8 +162,8 @@ def test_faults_of_the_metadata_leave_the_connections_checked(project: Project) 
     [
         ("BATCH_ROWS", "many", "settings", "LAKEHOUSE_BATCH_ROWS cannot be read"),
         ("CLOCK", "2024-01-01", "clock", "LAKEHOUSE_CLOCK is set"),
-        ("LAKE", "shop.db/lake", "lake", "cannot be opened"),
-        ("LAKE", "carrier-pigeon://lake", "lake", "cannot be opened"),
+        ("LAKE", "shop.db/lake", "lake", "cannot be made"),
+        ("LAKE", "carrier-pigeon://lake", "lake", "cannot be on carrier-pigeon"),
         ("CONNECTION__SHOP", "sqlite:///nowhere.db", "connection shop", "no such SQLite file"),
         ("CONNECTION__SHOP", "carrier-pigeon://hunter2@x", "connection shop", "no database is known"),
     ],

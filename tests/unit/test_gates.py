@@ -107,6 +107,8 @@ def test_only_the_cli_knows_the_simulator(house: Path) -> None:
 @pytest.mark.parametrize(
     ("contract", "library"),
     [
+        ("azure", "adlfs"),
+        ("azure", "azure"),
         ("connectorx", "connectorx"),
         ("deltalake", "deltalake"),
         ("duckdb", "duckdb"),

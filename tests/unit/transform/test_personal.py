@@ -79,3 +79,8 @@ def test_no_value_is_told() -> None:
     for name in ("email", "name", "note"):
         shown = str(personal("customers", name, STRING, values))
         assert not any(value in shown for value in values)
+
+
+def test_long_texts_are_looked_at_in_part() -> None:
+    assert kind("t", "document", values=("x" * 2_000_000, "y" * 400 + "@" + "z" * 400)) is None
+    assert kind("t", "document", values=("mail to a@b.de, " + "x" * 2_000_000, "other")) == "e-mail"
