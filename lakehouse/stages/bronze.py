@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from lakehouse.lake import Lake
     from lakehouse.model.extraction import Extraction
-    from lakehouse.storage.delta import LiveFile, Table
+    from lakehouse.storage.delta import Table
+    from lakehouse.storage.files import LiveFile
 
 CUT, LAST_INSTANT = timedelta(milliseconds=1), datetime.max.replace(tzinfo=UTC)
 HELD_BATCHES = 4

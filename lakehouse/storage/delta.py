@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,8 @@ from obstore.exceptions import BaseError
 from lakehouse.errors import ConflictError, StorageError
 from lakehouse.layout import FENCE
 from lakehouse.storage.commits import landed, properties
-from lakehouse.storage.parquet import CHECKSUM, WrittenFile, has_no_bounds, read_file, write_files
+from lakehouse.storage.files import LiveFile, live_files
+from lakehouse.storage.parquet import CHECKSUM, WrittenFile, read_file, write_files
 from lakehouse.storage.refusal import reading, reason
 
 if TYPE_CHECKING:
@@ -29,28 +29,10 @@ if TYPE_CHECKING:
     from lakehouse.storage.effects import Effects
     from lakehouse.storage.place import Place
 
-CONFIGURATION: Mapping[str, str | None] = {"delta.enableExpiredLogCleanup": "false"}
-
-
-@dataclass(frozen=True, slots=True)
-class LiveFile:
-    """A data file of a table's version, with the bounds that its statistics give.
-
-    Attributes:
-        path: As the log names it.
-        uri: Where it is.
-        rows: How many.
-        size: Bytes.
-        least: The least value of each column that has one.
-        greatest: The greatest value of each column that has one.
-    """
-
-    path: str
-    uri: str
-    rows: int
-    size: int
-    least: Mapping[str, Any]
-    greatest: Mapping[str, Any]
+CONFIGURATION: Mapping[str, str | None] = {
+    "delta.enableExpiredLogCleanup": "false",
+    "delta.checkpointInterval": "10",  # opening a table and asking it for a number read every commit since the last checkpoint
+}
 
 
 class Table:
@@ -114,20 +96,8 @@ class Table:
         """The table's data files at this version, with the bounds of these columns; by default of all."""
         with reading(self.name):
             actions = pa.table(self._delta.get_add_actions(flatten=True))
-        wanted = None if bounds is None else set(bounds)
-        bounded = {field.name for field in self.schema if not has_no_bounds(field.type) and (wanted is None or field.name in wanted)}
-
-        def limits(which: str) -> list[dict[str, Any]]:
-            names = [name for name in bounded if f"{which}.{name}" in actions.column_names]
-            values = [actions.column(f"{which}.{name}").to_pylist() for name in names]
-            return [{name: column[row] for name, column in zip(names, values, strict=True) if column[row] is not None} for row in places]
-
-        places = range(actions.num_rows)
-        about = [actions.column(name).to_pylist() for name in ("path", "num_records", "size_bytes")]
-        return [
-            LiveFile(path, f"{self.place}/{path}", rows, size, least, greatest)
-            for path, rows, size, least, greatest in zip(*about, limits("min"), limits("max"), strict=True)
-        ]
+        shown = self.schema if bounds is None else [self.schema.field(name) for name in set(bounds)]
+        return live_files(actions, self.place, shown)
 
     def committed_at(self) -> datetime:
         """When the table's newest commit was made, in UTC."""
