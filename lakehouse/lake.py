@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Self
 
 from lakehouse.catalog import Catalog, load
 from lakehouse.errors import StorageError, UsageError
-from lakehouse.layout import DEFINITION, consumed, lake_uri, table_uri, watermark
+from lakehouse.layout import DEFINITION, LEDGER, consumed, lake_uri, layer_uris, table_uri, watermark
 from lakehouse.ledger import Ledger
 from lakehouse.model.run import Cursor, cursor_from_number
 from lakehouse.settings import Settings
 from lakehouse.storage.delta import Table, conflict, create_table, open_table
 from lakehouse.storage.effects import Effects
+from lakehouse.storage.place import Places
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,7 +45,8 @@ class Lake:
         project: The project's folder.
         settings: What the environment decided.
         catalog: What the project declares.
-        uri: The lake's own URI.
+        layers: The URI of each layer and of the ledger.
+        places: How they are reached.
         run_id: The id of this run.
         effects: Counts every side effect.
         ledger: Where runs are recorded.
@@ -53,11 +55,11 @@ class Lake:
     project: Path
     settings: Settings
     catalog: Catalog
-    uri: str
+    layers: dict[str, str]
+    places: Places
     run_id: str
     effects: Effects
     ledger: Ledger
-    options: dict[str, str] = field(default_factory=dict)
     _databases: dict[str, Database] = field(default_factory=dict)
     _duck: Duck | None = None
     _tables: dict[tuple[str, str], Table] = field(default_factory=dict)
@@ -74,11 +76,10 @@ class Lake:
         if not project.is_dir():
             raise UsageError("there is no such project folder", where=str(project), next_step="Name it with --project.")
         settings = settings or Settings.load(project)
-        uri = lake_uri(settings.lake, project)
-        if not uri.startswith("file://"):
-            raise UsageError(f"a lake cannot be on {uri.partition('://')[0]}://", expected="a folder", next_step="Set LAKEHOUSE_LAKE.")
-        effects = Effects(settings.fault)
-        return cls(project, settings, load(project), uri, _new_id(), effects, Ledger(uri, effects, {}))
+        layers = layer_uris(lake_uri(settings.lake, project), settings.layer, project)
+        effects, places = Effects(settings.fault), Places(settings.azure)
+        ledger = Ledger(layers[LEDGER], places, effects)
+        return cls(project, settings, load(project), layers, places, _new_id(), effects, ledger)
 
     def begin(self) -> None:
         """Start another run on the same handles, each read on to what other runs wrote meanwhile."""
@@ -112,7 +113,7 @@ class Lake:
         if self._duck is None:
             from lakehouse.engines.duck import Duck  # noqa: PLC0415  loaded where SQL runs
 
-            self._duck = Duck(int(self.settings.memory_limit))
+            self._duck = Duck(int(self.settings.memory_limit), self.places.filesystems(self.layers.values()))
         return self._duck.session()
 
     def table(self, layer: str, name: str) -> Table | None:
@@ -126,7 +127,7 @@ class Lake:
         return self._tables[layer, name]
 
     def _open(self, layer: str, name: str) -> Table | None:
-        return open_table(table_uri(self.uri, layer, name), f"{layer}.{name}", self.effects, self.options)
+        return open_table(self.places.at(table_uri(self.layers[layer], name)), f"{layer}.{name}", self.effects)
 
     def open_ahead(self, nodes: Iterable[str]) -> None:
         """Begin to open the tables of these nodes side by side: each one waits for the lake's storage more than it computes."""
@@ -182,7 +183,8 @@ class Lake:
 
     def make_table(self, layer: str, name: str, schema: pa.Schema) -> Table:
         """The handle on a new empty table of the lake."""
-        self._tables[layer, name] = create_table(table_uri(self.uri, layer, name), f"{layer}.{name}", schema, self.effects, self.options)
+        place = self.places.at(table_uri(self.layers[layer], name))
+        self._tables[layer, name] = create_table(place, f"{layer}.{name}", schema, self.effects)
         return self._tables[layer, name]
 
     def __enter__(self) -> Self:

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import unquote, urlsplit
 
-LAYERS = ("bronze", "silver", "gold")
+from lakehouse.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Layer = Literal["bronze", "silver", "gold"]
+LAYERS: tuple[Layer, ...] = ("bronze", "silver", "gold")
 LEDGER = "_ledger"
 COLUMN = re.compile(r"^[A-Za-z][A-Za-z0-9_]{0,62}\Z")
 NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}\Z")
@@ -40,13 +48,79 @@ def consumed(layer: str, table: str) -> str:
     return f"lakehouse.consumed.{layer}.{table}"
 
 
-def lake_uri(given: str, project: Path) -> str:
-    """The lake's URI without a trailing slash; a plain path is taken from the project's folder."""
-    if "://" in given:
+_AZURE = re.compile(
+    r"(?:abfss?|az)://(?P<container>[a-z0-9][a-z0-9-]{1,61}[a-z0-9])(?:@(?P<account>[a-z0-9]{3,24})\.dfs\.core\.windows\.net)?"
+    r"(?P<path>(?:/[A-Za-z0-9_=][A-Za-z0-9._=-]*)*)/*\Z"
+)
+_ACCOUNT = re.compile(r"(?<=\w)@[a-z0-9]+\.dfs\.core\.windows\.net")
+AZURE_FORM = "abfss://container@account.dfs.core.windows.net/path, abfss://container/path or az://container/path, of plain names"
+
+
+def lake_uri(given: str, project: Path, setting: str = "LAKEHOUSE_LAKE") -> str:
+    """The URI of a lake or a layer without a trailing slash; a plain path is taken from the project's folder, `az://` becomes `abfss://`.
+
+    Raises:
+        UsageError: It is neither a folder nor a place in an Azure container.
+    """
+    scheme, found, _ = given.partition("://")
+    if not found:
+        return (project / Path(given).expanduser()).resolve().as_uri()
+    if scheme == "file":
         return given.rstrip("/")
-    return (project / Path(given).expanduser()).resolve().as_uri()
+    matched = _AZURE.match(given)
+    if matched is None:
+        shown = scheme if scheme not in ("abfs", "abfss", "az") else given.partition("?")[0]
+        raise UsageError(f"a lake cannot be on {shown}", expected=f"a folder, {AZURE_FORM}", next_step=f"Set {setting}.")
+    account = f"@{matched['account']}.dfs.core.windows.net" if matched["account"] else ""
+    return f"abfss://{matched['container']}{account}{matched['path']}"
 
 
-def table_uri(lake: str, layer: str, table: str) -> str:
-    """Where one table lives: `<lake>/<layer>/<table>`."""
-    return f"{lake}/{layer}/{table}"
+def layer_uris(lake: str, given: Mapping[Layer, str], project: Path) -> dict[str, str]:
+    """Where each layer and the ledger live: `<lake>/<layer>`, or where a setting says.
+
+    Raises:
+        UsageError: A setting is no place, or two of them share one.
+    """
+    found: dict[str, str] = {LEDGER: f"{lake}/{LEDGER}"}
+    for layer in LAYERS:
+        found[layer] = lake_uri(given[layer], project, f"LAKEHOUSE_LAYER__{layer.upper()}") if layer in given else f"{lake}/{layer}"
+        for other, there in found.items():
+            if other != layer and _overlap(there, found[layer]):
+                raise UsageError(
+                    f"{layer} and {other} share one place",
+                    where=found[layer],
+                    expected="a folder of its own for each layer",
+                    next_step=f"Correct LAKEHOUSE_LAYER__{layer.upper()}.",
+                )
+    return found
+
+
+def _overlap(one: str, other: str) -> bool:
+    bare = [f"{_ACCOUNT.sub('', uri)}/" for uri in (one, other)]
+    return bare[0].startswith(bare[1]) or bare[1].startswith(bare[0])
+
+
+def table_uri(layer: str, table: str) -> str:
+    """Where one table lives: `<layer>/<table>`."""
+    return f"{layer}/{table}"
+
+
+def folder_of(uri: str) -> str:
+    """The path of a local URI."""
+    return unquote(urlsplit(uri).path)
+
+
+def is_azure(uri: str) -> bool:
+    """Whether a URI of this module names a place in an Azure container."""
+    return uri.startswith("abfss://")
+
+
+def azure_parts(uri: str) -> tuple[str, str | None, str]:
+    """(container, account where the URI names it, path without slashes at its ends) of a place in an Azure container.
+
+    >>> azure_parts("abfss://lake@music.dfs.core.windows.net/prod/gold")
+    ('lake', 'music', 'prod/gold')
+    """
+    matched = _AZURE.match(uri)
+    assert matched, uri  # noqa: S101  made by `lake_uri`
+    return matched["container"], matched["account"], matched["path"].strip("/")

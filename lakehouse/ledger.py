@@ -12,17 +12,16 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from lakehouse.errors import ConflictError
-from lakehouse.layout import LEDGER, table_uri
+from lakehouse.layout import table_uri
 from lakehouse.model.run import Commit
 from lakehouse.storage.delta import create_table, open_table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import polars as pl
 
     from lakehouse.model.run import Run, Step
     from lakehouse.storage.effects import Effects
+    from lakehouse.storage.place import Places
 
 ATTEMPTS = 20
 STEPS = pa.schema(
@@ -49,9 +48,9 @@ STEPS = pa.schema(
 class Ledger:
     """The ledger of one lake."""
 
-    def __init__(self, lake: str, effects: Effects, options: Mapping[str, str]) -> None:
-        """Name the ledger; nothing is opened yet."""
-        self._uri, self._effects, self._options = table_uri(lake, LEDGER, "steps"), effects, options
+    def __init__(self, folder: str, places: Places, effects: Effects) -> None:
+        """Name the ledger in its folder; nothing is opened yet."""
+        self._place, self._effects = places.at(table_uri(folder, "steps")), effects
 
     def record(self, run: Run) -> None:
         """Add a run with its steps, in one commit that is tried again while other runs write theirs.
@@ -63,9 +62,9 @@ class Ledger:
         rows = pa.Table.from_pylist([{**about, **_row(step)} for step in steps], STEPS).to_batches()
         for attempt in range(ATTEMPTS):
             try:
-                table = open_table(self._uri, "ledger.steps", self._effects, self._options)
+                table = open_table(self._place, "ledger.steps", self._effects)
                 if table is None:
-                    table = create_table(self._uri, "ledger.steps", STEPS, self._effects, self._options)
+                    table = create_table(self._place, "ledger.steps", STEPS, self._effects)
                 table.append(rows, lambda: Commit(run.run_id, "ledger"))
             except ConflictError:
                 if attempt == ATTEMPTS - 1:
@@ -77,7 +76,7 @@ class Ledger:
         """All recorded steps, with the columns of `STEPS`; lazy, in no promised order."""
         import polars as pl  # noqa: PLC0415  a run without changes does not load it
 
-        table = open_table(self._uri, "ledger.steps", self._effects, self._options)
+        table = open_table(self._place, "ledger.steps", self._effects)
         return pl.DataFrame(pl.from_arrow(STEPS.empty_table())).lazy() if table is None else table.scan()
 
     def last_runs(self) -> dict[tuple[str, str], dict[str, Any]]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Self
 
-from pydantic import AfterValidator, ByteSize, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from lakehouse.errors import UsageError
+from lakehouse.layout import Layer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,13 +19,54 @@ def _utc(instant: datetime) -> datetime:
     return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
+class Azure(BaseModel):
+    """How a lake on Azure is reached; without key, signature and secret, DefaultAzureCredential finds an identity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    account: str = Field(default="", pattern=r"^([a-z0-9]{3,24})?$")
+    """`LAKEHOUSE_AZURE__ACCOUNT`: the storage account, where the lake's URI does not name it."""
+
+    key: SecretStr | None = None
+    """`LAKEHOUSE_AZURE__KEY`: the account's key."""
+
+    sas: SecretStr | None = None
+    """`LAKEHOUSE_AZURE__SAS`: a shared access signature, as the portal gives it."""
+
+    tenant_id: str = ""
+    """`LAKEHOUSE_AZURE__TENANT_ID`: the tenant of the service principal."""
+
+    client_id: str = ""
+    """`LAKEHOUSE_AZURE__CLIENT_ID`: the service principal, or without a secret the managed identity to use."""
+
+    client_secret: SecretStr | None = None
+    """`LAKEHOUSE_AZURE__CLIENT_SECRET`: the service principal's secret."""
+
+    emulator: str = Field(default="", pattern=r"^(https?://[A-Za-z0-9.-]+(:[0-9]+)?)?$")
+    """`LAKEHOUSE_AZURE__EMULATOR`: the URL of an Azurite that stands for Azure, such as `http://127.0.0.1:10000`."""
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> Self:
+        if sum(given is not None for given in (self.key, self.sas, self.client_secret)) > 1:
+            raise ValueError("give one of __KEY, __SAS and __CLIENT_SECRET")
+        if self.client_secret is not None and not (self.tenant_id and self.client_id):
+            raise ValueError("__CLIENT_SECRET needs __TENANT_ID and __CLIENT_ID beside it")
+        return self
+
+
 class Settings(BaseSettings):
     """Settings from `LAKEHOUSE_*` variables, then from a `.env` file in the project's folder."""
 
     model_config = SettingsConfigDict(env_prefix="LAKEHOUSE_", env_nested_delimiter="__", frozen=True, extra="ignore")
 
     lake: str = "lake"
-    """`LAKEHOUSE_LAKE`: the lake's URI, or a folder (relative to the project)."""
+    """`LAKEHOUSE_LAKE`: the lake's folder (relative to the project), or its URI in an Azure container."""
+
+    layer: dict[Layer, str] = Field(default_factory=dict)
+    """`LAKEHOUSE_LAYER__BRONZE`, `__SILVER`, `__GOLD`: a folder or container of its own for a layer, in the place of `<lake>/<layer>`."""
+
+    azure: Azure = Azure()
+    """`LAKEHOUSE_AZURE__<NAME>`: how a lake on Azure is reached."""
 
     connection: dict[str, SecretStr] = Field(default_factory=dict)
     """`LAKEHOUSE_CONNECTION__<NAME>`: the URL of the connection that metadata calls <name>."""
@@ -53,7 +95,9 @@ class Settings(BaseSettings):
         except ValidationError as exc:
             first = exc.errors(include_input=False, include_url=False)[0]
             name = "LAKEHOUSE_" + "__".join(str(part).upper() for part in first["loc"])
-            raise UsageError(f"{name} cannot be read: {first['msg']}", next_step="Set it right or unset it.") from None
+            raise UsageError(
+                f"{name} cannot be read: {first['msg'].removeprefix('Value error, ')}", next_step="Set it right or unset it."
+            ) from None
         except OSError as exc:
             raise UsageError(f"the .env file cannot be read: {exc.strerror}", where=str(project / ".env")) from exc
 

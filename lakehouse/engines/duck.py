@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from contextlib import contextmanager, suppress
 from itertools import chain, count, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
@@ -24,8 +24,8 @@ KEY_MACRO = "create macro _key(text) as ('0x' || left(md5(text), 15))::bigint"
 class Duck:
     """One in-memory database for a whole run: its memory limit and spill folder hold for all sessions together."""
 
-    def __init__(self, memory_limit: int) -> None:
-        """Open it in UTC, holding at most `memory_limit` bytes of its own."""
+    def __init__(self, memory_limit: int, filesystems: Iterable[Any] = ()) -> None:
+        """Open it in UTC, holding at most `memory_limit` bytes of its own, with file systems (of fsspec) beside the local one."""
         self._spill = tempfile.TemporaryDirectory(prefix="lakehouse-", ignore_cleanup_errors=True)
         self._numbers = count(1)
         self._connection = duckdb.connect(
@@ -38,6 +38,8 @@ class Duck:
             }
         )
         self._connection.execute("set global timezone = 'UTC'")
+        for filesystem in filesystems:
+            self._connection.register_filesystem(filesystem)
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -139,5 +141,5 @@ class Session:
 
 
 def _first_line(exc: duckdb.Error) -> str:
-    lines = [line.strip() for line in str(exc).splitlines() if line.strip() and not line.startswith(("LINE ", " "))]
+    lines = [line.strip() for line in str(exc).splitlines() if line.strip() and not line.startswith(("LINE ", " ", "Traceback"))]
     return " ".join(lines)[:300]

@@ -49,8 +49,24 @@ def connect(url: str, project: Path) -> Dialect:
         from lakehouse.sources.postgres import Postgres  # noqa: PLC0415
 
         return Postgres(url)
+    try:
+        if scheme in ("mysql", "mariadb"):
+            from lakehouse.sources.mysql import Mysql  # noqa: PLC0415
+
+            return Mysql(url)
+        if scheme in ("mssql", "sqlserver"):
+            from lakehouse.sources.sqlserver import SqlServer  # noqa: PLC0415
+
+            return SqlServer(url)
+    except ModuleNotFoundError as exc:
+        extra = "mysql" if scheme in ("mysql", "mariadb") else "sqlserver"
+        raise UsageError(
+            f"the driver for {scheme}:// is not installed (there is no {exc.name})", next_step=f"pip install 'lakehouse[{extra}]'"
+        ) from None
     raise UsageError(
-        f"no database is known by the scheme {scheme!r}", expected="sqlite:// or postgresql://", next_step="Set the connection's URL right."
+        f"no database is known by the scheme {scheme!r}",
+        expected="sqlite://, postgresql://, mysql:// or mssql://",
+        next_step="Set the connection's URL right.",
     )
 
 
@@ -102,6 +118,7 @@ class Database:
                 given=f"columns {', '.join(by_name)}"[:400],
                 next_step="Correct the table's file, or bring the column back in the source.",
             )
+        _require_readable(table, [by_name.get(name) or by_case[name.lower()] for name in wanted])
         _require_names(table, wanted, needed)
         for name, kind in wanted.items():
             columns[name] = (by_name.get(name) or by_case[name.lower()], kind)
@@ -114,14 +131,13 @@ class Database:
     def rows_without_cursor(self, what: Described) -> bool:
         """Whether a row exists that no window can hold, since its cursor is NULL, infinite or of another type."""
         column, kind = what.columns[what.table.cursor or ""]
-        query = exp.select(exp.Literal.number(1)).from_(_table(what.source)).where(self._dialect.no_cursor(column, kind)).limit(1)
-        return self._dialect.value(query) is not None
+        return self._dialect.value(self._dialect.rows_without_cursor(_table(what.source), column, kind)) is not None
 
     def greatest(self, what: Described) -> int | None:
         """The greatest value of an integer cursor, or None for an empty table."""
         column, _ = what.columns[what.table.cursor or ""]
         found = self._dialect.value(exp.select(exp.Max(this=exp.column(column.name, quoted=True))).from_(_table(what.source)))
-        return None if found is None else int(str(found))
+        return None if found is None else int.from_bytes(found) if isinstance(found, bytes) else int(str(found))
 
     def query(self, what: Described, window: Window) -> str:
         """The one statement that reads a window, in the database's dialect."""
@@ -175,8 +191,13 @@ class Database:
 
     def _stream(self, query: str, columns: list[str], where: str) -> Iterator[pa.RecordBatch]:
         try:
-            reader = connectorx.read_sql(self._dialect.driver_url(), query, return_type="arrow_stream", batch_size=self._batch_rows)
-            yield from reader
+            yield from connectorx.read_sql(
+                self._dialect.driver_url(),
+                [*self._dialect.rehearsal(query), query],
+                return_type="arrow_stream",
+                batch_size=self._batch_rows,
+                pre_execution_query=self._dialect.session() or None,
+            )
         except (GeneratorExit, KeyboardInterrupt, SystemExit, SourceDataError):
             raise
         except BaseException as exc:  # connectorx panics with an exception that is no Exception
@@ -187,6 +208,17 @@ class Database:
     def close(self) -> None:
         """End the connection."""
         self._dialect.close()
+
+
+def _require_readable(table: Table, columns: Iterable[SourceColumn]) -> None:
+    """Refuse columns that no reader of this database can bring whole, before anything is read."""
+    blocked = [f"{column.name} ({column.native}): {column.obstacle}" for column in columns if column.obstacle]
+    if blocked:
+        raise ContractError(
+            f"columns cannot be read: {'; '.join(blocked)}",
+            where=f"metadata/tables/{table.source}/{table.name}.yml",
+            next_step="List the other columns under `columns`, or read a view of the source that gives these as text or bytes.",
+        )
 
 
 def _require_names(table: Table, wanted: Iterable[str], needed: Iterable[str]) -> None:
@@ -261,7 +293,10 @@ def _cut(batch: pa.RecordBatch, cursor: str | None, window: Window) -> pa.Record
     if cursor is None:
         return batch
     column = batch.column(cursor)
-    if window.from_ is not None:
+    low, high = (bound.as_py() for bound in pc.min_max(column).values())
+    if window.from_ is not None and (column.null_count or low < window.from_):
         batch = batch.filter(pc.greater_equal(column, pa.scalar(window.from_, column.type)))
         column = batch.column(cursor)
-    return batch if window.to is None else batch.filter(pc.less(column, pa.scalar(window.to, column.type)))
+    if window.to is not None and (column.null_count or high >= window.to):
+        batch = batch.filter(pc.less(column, pa.scalar(window.to, column.type)))
+    return batch

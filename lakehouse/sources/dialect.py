@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from sqlglot import exp
+
+from lakehouse.errors import ContractError
+from lakehouse.model.types import INTEGERS
+
 if TYPE_CHECKING:
     from datetime import datetime
-
-    from sqlglot import exp
 
     from lakehouse.model.run import Cursor
     from lakehouse.model.types import DataType
@@ -22,11 +25,15 @@ class SourceColumn:
         name: In the database's own spelling.
         native: The database's type.
         type: The lake's type for it.
+        required: Whether the database itself is known to refuse NULL in it.
+        obstacle: Why its values cannot be read; empty where they can.
     """
 
     name: str
     native: str
     type: DataType
+    required: bool = False
+    obstacle: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,14 @@ class Dialect(Protocol):
         """
         ...
 
+    def session(self) -> list[str]:
+        """Statements that the driver's own connection runs before a read; none by default."""
+        return []
+
+    def rehearsal(self, query: str) -> list[str]:  # noqa: ARG002  for the dialects that need it
+        """Statements with the query's columns and no rows, to go before it, where the driver would else run the query twice."""
+        return []
+
     def bound(self) -> datetime:
         """An instant in UTC, by the database's clock, below which no transaction still under way can show a row that it stamps itself."""
         ...
@@ -101,6 +116,10 @@ class Dialect(Protocol):
         """True for rows whose cursor no window can hold, such as NULL or infinity."""
         ...
 
+    def rows_without_cursor(self, table: exp.Table, column: SourceColumn, kind: DataType) -> exp.Query:
+        """A query that gives something where `no_cursor` is true for a row of the table; by its index, where the cursor has one."""
+        return exp.select(exp.Literal.number(1)).from_(table).where(self.no_cursor(column, kind)).limit(1)
+
     def at_least(self, column: SourceColumn, bound: Cursor) -> exp.Expr:
         """A condition that holds for every row whose cursor is at or above `bound`, and for few others."""
         ...
@@ -120,3 +139,19 @@ def pick(name: str, candidates: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
     exact = [parts for parts in candidates if parts[-len(wanted) :] == wanted]
     folded = tuple(part.lower() for part in wanted)
     return exact or [parts for parts in candidates if tuple(part.lower() for part in parts[-len(wanted) :]) == folded]
+
+
+def require_ordered(column: SourceColumn, kind: DataType, where: str) -> None:
+    """Refuse a cursor whose own type the database does not order as its lake type: texts, and numbers read from them.
+
+    Raises:
+        ContractError: It is such a column.
+    """
+    own = column.type.name
+    fits = own in ("date", "timestamp") if kind.name in ("date", "timestamp") else own in (*INTEGERS, "decimal")
+    if not fits:
+        raise ContractError(
+            f"cursor {column.name} is a {column.native}, which the database does not order as a {kind}",
+            where=where,
+            next_step=f"Choose another cursor, read a view that casts it to a {kind}, or use `mode: full`.",
+        )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, cast
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 import psycopg
 from sqlglot import exp
@@ -13,13 +12,13 @@ from typing_extensions import override
 
 from lakehouse.errors import LakehouseError, SourceError, SourceUnreachableError, UsageError
 from lakehouse.model.types import MAX_PRECISION, DataType
+from lakehouse.sources.address import Address
 from lakehouse.sources.dialect import Dialect, SourceColumn, SourceTable, pick
 
 if TYPE_CHECKING:
     from lakehouse.model.run import Cursor
 
 CONNECT_SECONDS = 5
-_DRIVER_SCALE, _DRIVER_DIGITS = 10, 28
 _TYPES = {
     "bool": "boolean",
     "int2": "smallint",
@@ -78,28 +77,9 @@ class Postgres(Dialect):
             SourceUnreachableError: Nobody answers there.
             SourceError: The login or the database is refused.
         """
-        parts = urlsplit(url)
-        if "@" in parts.path + parts.query + parts.fragment:
-            raise UsageError(
-                "the PostgreSQL URL cannot be read: a / ? or # stands before its @",
-                next_step="Write special signs of the password as %2F, %3F, %23.",
-            )
-        try:
-            self._where = f"{parts.hostname}:{parts.port or 5432}{parts.path}"
-        except ValueError:
-            raise UsageError("the PostgreSQL URL's port is no number", next_step="Set the connection's URL right.") from None
-        if not parts.hostname or not parts.path.strip("/"):
-            raise UsageError(
-                "the PostgreSQL URL is not whole",
-                expected="postgresql://user:password@host:5432/database",
-                next_step="Set the connection's URL right.",
-            )
-        user, password = quote(unquote(parts.username or ""), safe=""), quote(unquote(parts.password or ""), safe="")
-        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        query = [(key, value) for key, value in parse_qsl(parts.query) if key == "sslmode"]
-        self._url = parts._replace(
-            scheme="postgresql", netloc=f"{user}:{password}@{host}:{parts.port or 5432}", query=urlencode(query)
-        ).geturl()
+        address = Address.of(url, "PostgreSQL", "postgresql", 5432)
+        self._where = address.where
+        self._url = address.url("postgresql", {key: value for key, value in address.options.items() if key == "sslmode"})
         try:
             self._connection = psycopg.connect(url, connect_timeout=CONNECT_SECONDS, autocommit=True, application_name="lakehouse")
         except psycopg.OperationalError as exc:
@@ -176,9 +156,8 @@ class Postgres(Dialect):
     @override
     def output(self, column: SourceColumn, kind: DataType) -> exp.Expr:
         native = exp.column(column.name, quoted=True)
-        exact = column.type.name == "decimal" and column.type.scale <= _DRIVER_SCALE and column.type.precision <= _DRIVER_DIGITS
-        if column.type.name != "string" and (column.type.name != "decimal" or exact) and kind.name != "string":
-            return native
+        if column.type.name not in ("string", "decimal") and kind.name != "string":
+            return native  # decimals travel as text: the driver ends in a panic at NaN and at more than 28 digits, and is no faster
         return native if column.native in ("text", "varchar") else exp.cast(native, "text", dialect=self.sql)
 
     @override
@@ -196,6 +175,17 @@ class Postgres(Dialect):
         if kind.name not in ("date", "timestamp"):
             return missing
         return exp.or_(missing, *(native.copy().eq(exp.Literal.string(word)) for word in ("infinity", "-infinity")))
+
+    @override
+    def rows_without_cursor(self, table: exp.Table, column: SourceColumn, kind: DataType) -> exp.Query:
+        """Look at both ends of the cursor's order, where NULL and infinity stand: a planner without statistics would scan the table."""
+        if column.type.name == "string":
+            return super().rows_without_cursor(table, column, kind)
+        native = exp.column(column.name, quoted=True)
+        orders = (exp.Ordered(this=native, desc=True, nulls_first=True), exp.Ordered(this=native, desc=False, nulls_first=False))
+        last, first = (exp.select(native).from_(table).order_by(order).limit(1).subquery("e") for order in orders)
+        ends = [exp.select(exp.Literal.number(1)).from_(end).where(self.no_cursor(column, kind)) for end in (last, first)]
+        return ends[0].union(ends[1], distinct=False)
 
     @override
     def at_least(self, column: SourceColumn, bound: Cursor) -> exp.Expr:

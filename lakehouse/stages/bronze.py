@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from itertools import chain
+from datetime import UTC, datetime, timedelta
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lakehouse.errors import ContractError
 from lakehouse.layout import BATCH, EXTRACTED_AT, RUN_ID, backfilled, watermark
-from lakehouse.model.run import Commit, Step, cursor_to_number
+from lakehouse.model.run import Commit, Cursor, Step, cursor_to_number
 from lakehouse.transform.arrow import arrow_schema
-from lakehouse.transform.unseen import comes_several_times, unseen_rows
+from lakehouse.transform.unseen import Unseen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from lakehouse.lake import Lake
     from lakehouse.model.extraction import Extraction
     from lakehouse.storage.delta import LiveFile, Table
+
+CUT, LAST_INSTANT = timedelta(milliseconds=1), datetime.max.replace(tzinfo=UTC)
+HELD_BATCHES = 4
+FEW_AGAIN, FEW_SEEN = 256, 65_536
+"""Up to so many rows that bronze may have, among so many that it has, are compared here; more by the SQL engine, which is slow to start."""
 
 TECHNICAL = pa.schema([(BATCH, pa.int64()), (RUN_ID, pa.string()), (EXTRACTED_AT, pa.timestamp("us", "UTC"))])
 
@@ -37,17 +44,12 @@ def append(lake: Lake, extraction: Extraction) -> Step:
     if table is not None:
         _agree(lake, table, extraction, source_schema)
     try:
-        if table is None or (extraction.whole and extraction.table.keys) or not table.files():
+        anew = table is None or (extraction.whole and extraction.table.keys)
+        files = [] if table is None or anew else table.files([BATCH, extraction.table.cursor or BATCH])
+        if table is None or not files:
             step.rows_out, table = _write(lake, table, extraction, source_schema, extraction.stream)
         else:
-            with lake.engine() as engine:
-                engine.table("bronze.seen", table.schema, [file.uri for file in _recent(table, extraction)])
-                engine.keep("incoming", source_schema, extraction.stream)
-                cursor_from = extraction.window.from_ if extraction.table.cursor else None
-                keys = extraction.table.keys
-                feed = bool(keys) and engine.rows(comes_several_times(keys)).num_rows > 0
-                query = unseen_rows(source_schema.names, keys, extraction.table.cursor, cursor_from, feed=feed)
-                step.rows_out, table = _write(lake, table, extraction, source_schema, engine.reader(query))
+            step.rows_out, table = _append_unseen(lake, table, extraction, source_schema, files)
     except Exception as exc:
         if extraction.error is not None and extraction.error is not exc:
             raise extraction.error from None
@@ -56,6 +58,24 @@ def append(lake: Lake, extraction: Extraction) -> Step:
     step.version = None if table is None else table.version
     step.status = "success" if step.rows_out else "unchanged"
     return step
+
+
+def _append_unseen(lake: Lake, table: Table, extraction: Extraction, source: pa.Schema, files: list[LiveFile]) -> tuple[int, Table | None]:
+    low, cursor = extraction.window.from_, extraction.table.cursor
+    rule = Unseen(source.names, extraction.table.keys, cursor, low if cursor else None, _newest(files, cursor))
+    recent = _recent(files, cursor, low)
+    held = list(islice(extraction.stream, HELD_BATCHES))
+    if len(held) < HELD_BATCHES and sum(file.rows for file in recent) <= FEW_SEEN:
+        incoming = pa.Table.from_batches(held, source)
+        again = pc.sum(rule.again(incoming), min_count=0).as_py()
+        if again <= FEW_AGAIN:
+            unseen = rule.among(incoming, table.read(recent if again else []))
+            return _write(lake, table, extraction, source, iter(unseen.to_batches()))
+    with lake.engine() as engine:
+        engine.table("bronze.seen", table.schema, [file.uri for file in recent])
+        engine.keep("incoming", source, chain(held, extraction.stream))
+        feed = bool(rule.keys) and engine.rows(rule.several()).num_rows > 0
+        return _write(lake, table, extraction, source, engine.reader(rule.rows(feed=feed)))
 
 
 def _agree(lake: Lake, table: Table, extraction: Extraction, incoming: pa.Schema) -> None:
@@ -83,19 +103,35 @@ def _agree(lake: Lake, table: Table, extraction: Extraction, incoming: pa.Schema
         table.add_columns(new, Commit(lake.run_id, "bronze"))
 
 
-def _recent(table: Table, extraction: Extraction) -> list[LiveFile]:
+def _recent(files: list[LiveFile], cursor: str | None, low: Cursor | None) -> list[LiveFile]:
     """The files that can hold a last observation equal to a row of the window, by their statistics.
 
-    An equal row has a cursor in the window, so its batch is at or above the first batch with such a cursor;
-    so is every later observation of its key.
+    An equal row has a cursor in the window. What makes it an earlier observation of its key is a later batch than its own.
     """
-    files = table.files()
-    low, cursor = extraction.window.from_, extraction.table.cursor
     if cursor is None or low is None:
         return files
-    near = [file for file in files if cursor not in file.greatest or file.greatest[cursor] >= low]
-    first = min((file.least.get(BATCH, 0) for file in near), default=None)
-    return [] if first is None else [file for file in files if file.greatest.get(BATCH, first) >= first]
+
+    def is_near(file: LiveFile) -> bool:
+        reach = _reach(file, cursor)
+        return reach is None or reach >= low  # type: ignore[operator]  # a column's values are of one kind
+
+    first = min((file.least.get(BATCH, 0) for file in files if is_near(file)), default=None)
+    return [] if first is None else [file for file in files if is_near(file) or file.greatest.get(BATCH, first + 1) > first]
+
+
+def _newest(files: list[LiveFile], cursor: str | None) -> Cursor | None:
+    """A value that no row of the files has a greater cursor than, or None where a file does not tell."""
+    reaches = [] if cursor is None else [_reach(file, cursor) for file in files]
+    known = [reach for reach in reaches if reach is not None]
+    return max(known) if len(known) == len(files) else None
+
+
+def _reach(file: LiveFile, cursor: str) -> Cursor | None:
+    """At or above every value of the cursor in the file; Delta lets a writer cut instants to milliseconds ("Per-file Statistics")."""
+    greatest: Cursor | None = file.greatest.get(cursor)
+    if not isinstance(greatest, datetime):
+        return greatest
+    return greatest + CUT if greatest < LAST_INSTANT - CUT else LAST_INSTANT
 
 
 def _write(
@@ -106,20 +142,24 @@ def _write(
         table = lake.make_table("bronze", extraction.table.name, pa.schema([*source, *TECHNICAL]))
     if first is None:
         return 0, table
-    schema, batch_number = table.schema, table.batch + 1
-    rows = (_stamped(batch, schema, batch_number, lake.run_id, extraction) for batch in chain([first], batches))
+    stamps = {BATCH: table.batch + 1, RUN_ID: lake.run_id, EXTRACTED_AT: extraction.extracted_at}
+    rows = _stamped(chain([first], batches), table.schema, stamps)
     return table.append(rows, lambda: _commit(lake, table, extraction)), table
 
 
-def _stamped(batch: pa.RecordBatch, schema: pa.Schema, number: int, run_id: str, extraction: Extraction) -> pa.RecordBatch:
-    constants = {BATCH: number, RUN_ID: run_id, EXTRACTED_AT: extraction.extracted_at}
-    columns = [
-        batch.column(field.name).cast(field.type)
-        if field.name in batch.schema.names
-        else pa.repeat(pa.scalar(constants.get(field.name), field.type), batch.num_rows)
-        for field in schema
-    ]
-    return pa.RecordBatch.from_arrays(columns, schema=schema)
+def _stamped(batches: Iterable[pa.RecordBatch], schema: pa.Schema, stamps: Mapping[str, object]) -> Iterator[pa.RecordBatch]:
+    """The batches with the columns of `schema`: those that they lack hold the stamp of their name in each row, or NULL."""
+    constants: dict[str, pa.Array] = {}
+    for batch in batches:
+        columns = []
+        for field in schema:
+            if field.name in batch.schema.names:
+                columns.append(batch.column(field.name).cast(field.type))
+                continue
+            if len(constants.get(field.name, ())) < batch.num_rows:
+                constants[field.name] = pa.repeat(pa.scalar(stamps.get(field.name), field.type), batch.num_rows)
+            columns.append(constants[field.name].slice(0, batch.num_rows))
+        yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _commit(lake: Lake, table: Table, extraction: Extraction) -> Commit:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Field, Transaction
+from deltalake import CommitProperties, DeltaTable, Field
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
-from obstore.store import from_url
+from obstore.exceptions import BaseError
 
 from lakehouse.errors import ConflictError, StorageError
 from lakehouse.layout import FENCE
-from lakehouse.storage.parquet import WrittenFile, has_no_bounds, write_files
+from lakehouse.storage.commits import landed, properties
+from lakehouse.storage.parquet import CHECKSUM, WrittenFile, has_no_bounds, read_file, write_files
+from lakehouse.storage.refusal import reading, reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
     from lakehouse.model.run import Commit
     from lakehouse.storage.effects import Effects
+    from lakehouse.storage.place import Place
 
 CONFIGURATION: Mapping[str, str | None] = {"delta.enableExpiredLogCleanup": "false"}
 
@@ -62,12 +62,20 @@ class Table:
         name: `layer.table`, for messages.
     """
 
-    def __init__(self, uri: str, name: str, delta: DeltaTable, effects: Effects, options: Mapping[str, str]) -> None:
-        """Keep an opened table; use `open_table` or `create_table`."""
-        self.uri, self.name, self._delta, self._effects, self._options = uri, name, delta, effects, dict(options)
-        self.place = unquote(urlsplit(uri).path) if uri.startswith("file://") else uri
-        self._store = from_url(uri, config=cast("Any", self._options or None))
+    def __init__(self, place: Place, name: str, delta: DeltaTable, options: dict[str, str], effects: Effects) -> None:
+        """Keep a table opened with these options; use `open_table` or `create_table`."""
+        self.uri, self.place, self.name = place.uri, place.path, name
+        self._home, self._handle, self._options, self._effects = place, delta, options, effects
         self._numbers: dict[str, int | None] = {}
+
+    @property
+    def _delta(self) -> DeltaTable:
+        """The handle, opened again at the same version where its credential was renewed meanwhile."""
+        options = self._home.options()
+        if options != self._options:
+            self._handle = DeltaTable(self.uri, self._handle.version(), options)
+            self._options = options
+        return self._handle
 
     @property
     def version(self) -> int:
@@ -87,7 +95,8 @@ class Table:
     def number(self, app_id: str) -> int | None:
         """The number that the last commit with this app transaction gave it."""
         if app_id not in self._numbers:
-            found = self._delta.transaction_version(app_id)
+            with reading(self.name):
+                found = self._delta.transaction_version(app_id)
             self._numbers[app_id] = None if found is None else int(found)
         return self._numbers[app_id]
 
@@ -97,35 +106,36 @@ class Table:
         Raises:
             StorageError: The table cannot be read any more.
         """
-        try:
+        with reading(self.name):
             self._delta.update_incremental()
-        except (DeltaError, OSError) as exc:
-            raise _unreadable(self.name, exc) from exc
         self._numbers.clear()
 
-    def files(self) -> list[LiveFile]:
-        """The table's data files at this version."""
-        actions = pa.table(self._delta.get_add_actions(flatten=True)).to_pylist()
-        bounded = {field.name for field in self.schema if not has_no_bounds(field.type)}
+    def files(self, bounds: Iterable[str] | None = None) -> list[LiveFile]:
+        """The table's data files at this version, with the bounds of these columns; by default of all."""
+        with reading(self.name):
+            actions = pa.table(self._delta.get_add_actions(flatten=True))
+        wanted = None if bounds is None else set(bounds)
+        bounded = {field.name for field in self.schema if not has_no_bounds(field.type) and (wanted is None or field.name in wanted)}
+
+        def limits(which: str) -> list[dict[str, Any]]:
+            names = [name for name in bounded if f"{which}.{name}" in actions.column_names]
+            values = [actions.column(f"{which}.{name}").to_pylist() for name in names]
+            return [{name: column[row] for name, column in zip(names, values, strict=True) if column[row] is not None} for row in places]
+
+        places = range(actions.num_rows)
+        about = [actions.column(name).to_pylist() for name in ("path", "num_records", "size_bytes")]
         return [
-            LiveFile(
-                row["path"],
-                f"{self.place}/{row['path']}",
-                row["num_records"],
-                row["size_bytes"],
-                {key[4:]: value for key, value in row.items() if key.startswith("min.") and value is not None and key[4:] in bounded},
-                {key[4:]: value for key, value in row.items() if key.startswith("max.") and value is not None and key[4:] in bounded},
-            )
-            for row in actions
+            LiveFile(path, f"{self.place}/{path}", rows, size, least, greatest)
+            for path, rows, size, least, greatest in zip(*about, limits("min"), limits("max"), strict=True)
         ]
 
     def committed_at(self) -> datetime:
         """When the table's newest commit was made, in UTC."""
-        return datetime.fromtimestamp(self._delta.history(1)[0]["timestamp"] / 1000, UTC)
+        return datetime.fromtimestamp(self.history(1)[0]["timestamp"] / 1000, UTC)
 
     def rows(self) -> int:
         """How many rows the table has, from its log."""
-        return sum(file.rows for file in self.files())
+        return sum(file.rows for file in self.files(()))
 
     def scan(self, files: Iterable[LiveFile] | None = None, *, paths_as: str | None = None) -> pl.LazyFrame:
         """The table's rows (of some of its files) with the table's own columns and types; lazy.
@@ -134,7 +144,7 @@ class Table:
         """
         import polars as pl  # noqa: PLC0415  a run without changes does not load it
 
-        chosen = [file.uri for file in (self.files() if files is None else files)]
+        chosen = [file.uri for file in (self.files(()) if files is None else files)]
         schema = pl.Schema(pl.from_arrow(self.schema.empty_table()).schema)  # type: ignore[union-attr]  # a table gives a frame
         if not chosen:
             return pl.LazyFrame(schema=schema if paths_as is None else {**schema, paths_as: pl.String()})
@@ -143,13 +153,32 @@ class Table:
             schema=schema,
             missing_columns="insert",
             include_file_paths=paths_as,
-            storage_options=self._options or None,
             glob=False,
+            **self._home.scanning(),
         )
+
+    def read(self, files: Iterable[LiveFile]) -> pa.Table:
+        """The rows of some of its files with the table's own columns and types; for small ones, since all are held.
+
+        Raises:
+            StorageError: A file is not there or cannot be read.
+        """
+        schema, rows = self.schema, []
+        for file in files:
+            try:
+                rows.append(read_file(self._home.store(), file.path, schema))
+            except (BaseError, OSError, pa.ArrowException) as exc:
+                raise StorageError(
+                    f"a data file cannot be read: {reason(exc)}",
+                    where=f"{self.name}: {file.path}",
+                    next_step="Restore it from a copy.",
+                ) from exc
+        return pa.concat_tables(rows) if rows else schema.empty_table()
 
     def history(self, limit: int | None = None) -> list[dict[str, Any]]:
         """The table's commits, newest first, each with its metadata."""
-        return self._delta.history(limit)
+        with reading(self.name):
+            return self._delta.history(limit)
 
     def append(self, batches: Iterable[pa.RecordBatch], commit: Callable[[], Commit]) -> int:
         """Add rows in one commit, which is asked for when all are written; how many they were. No rows: no commit.
@@ -165,7 +194,7 @@ class Table:
     def replace(self, batches: Iterable[pa.RecordBatch], commit: Callable[[], Commit], schema: pa.Schema | None = None) -> int:
         """Put these rows, with a new schema where one is given, in the place of all there are, in one commit; how many they are."""
         shape = self.schema if schema is None else schema
-        written = write_files(self._store, shape, batches, self._effects, self.name)
+        written = write_files(self._home, shape, batches, self._effects, self.name)
         self._commit(commit(), written, [], "replace", shape)
         return sum(file.rows for file in written)
 
@@ -173,9 +202,9 @@ class Table:
         """Widen the table by nullable columns; the rows that are there have NULL in them."""
         batch = self.batch + 1
         new = [Field.from_arrow(field) for field in fields]
-        properties = _properties(commit, batch, {**commit.facts, "change": f"add columns {', '.join(field.name for field in new)}"})
-        act = partial(self._delta.alter.add_columns, new, commit_properties=properties)
-        self._settle(partial(self._effects.do, f"commit {self.name}", act), commit, batch)
+        carried = properties(commit, batch, {**commit.facts, "change": f"add columns {', '.join(field.name for field in new)}"})
+        act = partial(self._delta.alter.add_columns, new, commit_properties=carried)
+        self._settle(act, commit, batch)
 
     def describe(self, schema: pa.Schema, commit: Commit) -> None:
         """Give the columns the descriptions that `schema` has, one commit for each that differs."""
@@ -184,9 +213,9 @@ class Table:
             if (there.field(field.name).metadata or {}) != (field.metadata or {}):
                 comment = {key.decode(): value.decode() for key, value in (field.metadata or {b"comment": b""}).items()}
                 batch = self.batch + 1
-                properties = _properties(commit, batch, {"change": f"describe {field.name}"})
-                act = partial(self._delta.alter.set_column_metadata, field.name, comment, commit_properties=properties)
-                self._settle(partial(self._effects.do, f"commit {self.name}", act), commit, batch)
+                carried = properties(commit, batch, {"change": f"describe {field.name}"})
+                act = partial(self._delta.alter.set_column_metadata, field.name, comment, commit_properties=carried)
+                self._settle(act, commit, batch)
 
     def mark(self, commit: Commit) -> None:
         """Commit numbers without rows."""
@@ -214,7 +243,7 @@ class Table:
     def _holding(self, lost: pl.DataFrame) -> list[LiveFile]:
         if lost.is_empty():
             return []
-        candidates = self.files()
+        candidates = self.files(lost.columns)
         for column in lost.columns:
             low, high = lost[column].min(), lost[column].max()
             if lost[column].null_count() or low is None:
@@ -235,7 +264,7 @@ class Table:
         return [file for file in candidates if file.path.rsplit("/", 1)[-1] in names]
 
     def _write(self, batches: Iterable[pa.RecordBatch]) -> list[WrittenFile]:
-        return write_files(self._store, self.schema, batches, self._effects, self.name)
+        return write_files(self._home, self.schema, batches, self._effects, self.name)
 
     def _commit(
         self,
@@ -251,7 +280,7 @@ class Table:
         batch = self.batch + 1
         facts = {
             **commit.facts,
-            "files": [{"path": f.path, "rows": f.rows, "size": f.size, "sha256": f.checksum} for f in written],
+            "files": [{"path": f.path, "rows": f.rows, "size": f.size, CHECKSUM: f.checksum} for f in written],
             "change": operation,
         }
         act = partial(
@@ -259,94 +288,86 @@ class Table:
             actions,
             "append" if overwrite is None else "overwrite",
             self.schema if overwrite is None else overwrite,
-            commit_properties=_properties(commit, batch, facts),
+            commit_properties=properties(commit, batch, facts),
         )
-        self._settle(partial(self._effects.do, f"commit {self.name}", act), commit, batch)
+        self._settle(act, commit, batch)
 
     def _settle(self, act: Callable[[], None], commit: Commit, batch: int) -> None:
-        """Commit, and after any error read the committed number again before anything is decided."""
-        try:
-            act()
-        except DeltaError as exc:
-            again = DeltaTable(self.uri, storage_options=self._options or None)
-            landed = (again.transaction_version(FENCE) or 0) >= batch and any(
-                json.loads(entry.get("lakehouse", "{}")).get("run_id") == commit.run_id
-                and json.loads(entry["lakehouse"]).get("batch") == batch
-                for entry in again.history(20)
-            )
-            if not landed:
-                if isinstance(exc, CommitFailedError):
-                    raise conflict(self.name) from exc
-                raise StorageError(
-                    f"the commit failed: {_first_line(exc)}", where=self.name, next_step="See that the lake can be written, then run again."
-                ) from exc
+        """Commit, and after any error look into the log before anything is decided."""
+        version = self.version + 1
+
+        def lasting() -> None:
+            self._home.settle_names()
+            try:
+                act()
+            except (DeltaError, OSError) as exc:
+                if not landed(self._home, self.name, commit, batch, exc):
+                    if isinstance(exc, CommitFailedError):
+                        raise conflict(self.name) from exc
+                    raise StorageError(
+                        f"the commit failed: {reason(exc)}", where=self.name, next_step="See that the lake can be written, then run again."
+                    ) from exc
+            self._home.settle_commit(version)
+
+        self._effects.do(f"commit {self.name}", lasting)
         self.refresh()
 
 
-def _properties(commit: Commit, batch: int, facts: Mapping[str, Any]) -> CommitProperties:
-    numbers = {FENCE: batch, **commit.numbers}
-    words = {"run_id": commit.run_id, "step": commit.step, "batch": batch, "numbers": numbers, **facts}
-    return CommitProperties(
-        custom_metadata={"lakehouse": json.dumps(words, default=str)},
-        app_transactions=[Transaction(app_id, number) for app_id, number in numbers.items()],
-        max_commit_retries=0,
-    )
-
-
-def open_table(uri: str, name: str, effects: Effects, options: Mapping[str, str]) -> Table | None:
-    """A handle on the table at `uri`, or None where there is none.
+def open_table(place: Place, name: str, effects: Effects) -> Table | None:
+    """A handle on the table at a place, or None where there is none.
 
     Raises:
-        StorageError: There is one, but it cannot be read.
+        StorageError: There is one, but it cannot be read, or the place can never be reached.
     """
+    place.require_there()
     try:
-        return Table(uri, name, DeltaTable(uri, storage_options=dict(options) or None), effects, options)
+        options = place.options()
+        return Table(place, name, DeltaTable(place.uri, storage_options=options or None), options, effects)
     except TableNotFoundError:
         return None
     except (DeltaError, OSError) as exc:
-        raise _unreadable(name, exc) from exc
+        raise StorageError(
+            f"the table cannot be opened: {reason(exc)}",
+            where=name,
+            next_step="Look at its _delta_log folder.",
+        ) from exc
 
 
-def create_table(uri: str, name: str, schema: pa.Schema, effects: Effects, options: Mapping[str, str]) -> Table:
+def create_table(place: Place, name: str, schema: pa.Schema, effects: Effects) -> Table:
     """A new empty table; where another run made it first and wrote nothing yet, that one.
 
     Raises:
         ConflictError: Another run made it and wrote rows, which the caller has not seen.
     """
-    if uri.startswith("file://"):
-        _make_folder(Path(unquote(urlsplit(uri).path)))
-    make = partial(DeltaTable.create, uri, schema, mode="error", configuration=CONFIGURATION, storage_options=dict(options) or None)
+    place.make()
+    options = place.options()
+
+    def make() -> DeltaTable:
+        made = DeltaTable.create(
+            place.uri,
+            schema,
+            mode="error",
+            configuration=CONFIGURATION,
+            storage_options=options or None,
+            commit_properties=CommitProperties(max_commit_retries=0),  # else a second one is committed upon the first
+        )
+        place.settle_commit(0)
+        return made
+
     try:
         delta = effects.do(f"create {name}", make)
-    except DeltaError as exc:
-        found = open_table(uri, name, effects, options)
+    except (DeltaError, OSError) as exc:
+        found = open_table(place, name, effects)
         if found is None:
             raise StorageError(
-                f"the table cannot be made: {_first_line(exc)}", where=name, next_step="See that the lake can be written, then run again."
+                f"the table cannot be made: {reason(exc)}", where=name, next_step="See that the lake can be written, then run again."
             ) from exc
         if found.batch:
             raise conflict(name) from exc
         return found
-    return Table(uri, name, delta, effects, options)
+    return Table(place, name, delta, options, effects)
 
 
 def conflict(name: str) -> ConflictError:
     """The error of a run that another one overtook."""
     return ConflictError("another run wrote this table meanwhile, so this one changed nothing", where=name, next_step="Run again.")
-
-
-def _unreadable(name: str, exc: BaseException) -> StorageError:
-    return StorageError(f"the table cannot be opened: {_first_line(exc)}", where=name, next_step="Look at its _delta_log folder.")
-
-
-def _first_line(exc: BaseException) -> str:
-    return (str(exc).splitlines() or [type(exc).__name__])[0][:300]
-
-
-def _make_folder(path: Path) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise StorageError(
-            f"the folder cannot be made: {exc.strerror}", where=str(path), next_step="Grant the right, or set LAKEHOUSE_LAKE."
-        ) from exc

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import uuid
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import obstore
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import xxhash
+from obstore.exceptions import BaseError
+
+from lakehouse.errors import StorageError
+from lakehouse.storage.refusal import reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,11 +27,14 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
     from lakehouse.storage.effects import Effects
+    from lakehouse.storage.place import Place
 
 ROWS_A_FILE = 2_000_000
 ROWS_A_GROUP = 262_144
 MAX_STATISTIC_TEXT = 64
 MAX_EXACT_DIGITS = 15
+SAMPLE_ROWS, FEW_VALUES = 4096, 512
+CHECKSUM = "xxh3_128"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +46,7 @@ class WrittenFile:
         size: Bytes.
         rows: How many.
         statistics: Delta's `stats` as JSON (Delta protocol, "Per-file Statistics").
-        checksum: SHA-256 of the bytes, in hex.
+        checksum: Of the bytes by `CHECKSUM`, in hex: against bits that flip, not against people.
     """
 
     path: str
@@ -50,18 +59,20 @@ class WrittenFile:
 class _Sink:
     """A file object over obstore's multipart writer that counts and checks the bytes."""
 
-    def __init__(self, store: ObjectStore, path: str) -> None:
-        self._writer = obstore.open_writer(store, path)
-        self._hash = hashlib.sha256()
+    def __init__(self, place: Place, path: str) -> None:
+        with _refused():
+            self._writer = obstore.open_writer(place.store(), path)
+        self._hash = xxhash.xxh3_128()
         self.size = 0
         self.closed = False
 
     def write(self, data: Any) -> int:  # noqa: ANN401  pyarrow hands over its own buffer objects
-        view = bytes(data)
+        view = memoryview(data)
         self._hash.update(view)
-        self._writer.write(view)
-        self.size += len(view)
-        return len(view)
+        with _refused():
+            self._writer.write(view)
+        self.size += view.nbytes
+        return view.nbytes
 
     def flush(self) -> None:
         """Nothing is held back here."""
@@ -72,23 +83,36 @@ class _Sink:
     def close(self) -> None:
         if not self.closed:
             self.closed = True
-            self._writer.close()
+            with _refused():
+                self._writer.close()
 
     def checksum(self) -> str:
         return self._hash.hexdigest()
 
 
-def write_files(
-    store: ObjectStore, schema: pa.Schema, batches: Iterable[pa.RecordBatch], effects: Effects, where: str
-) -> list[WrittenFile]:
+@contextmanager
+def _refused() -> Iterator[None]:
+    """What the store refuses, as an error of ours; an error of the rows' source passes."""
+    try:
+        yield
+    except (BaseError, OSError) as exc:
+        raise StorageError(
+            f"a file cannot be written: {reason(exc)}", next_step="See that the lake can be written, then run again."
+        ) from exc
+
+
+def write_files(place: Place, schema: pa.Schema, batches: Iterable[pa.RecordBatch], effects: Effects, where: str) -> list[WrittenFile]:
     """The files that hold all rows of `batches`, in order, each of about `ROWS_A_FILE` rows; none for no rows.
 
-    Memory is one row group, whatever the number of rows.
+    Memory is one row group, whatever the number of rows. The bytes outlive a loss of power; their names do when the place settles them.
+
+    Raises:
+        StorageError: The place takes no file.
     """
     files: list[WrittenFile] = []
     groups = _row_groups(schema, batches)
     while (first := next(groups, None)) is not None:
-        files.append(effects.do(f"write {where}", partial(_write_file, store, schema, first, groups)))
+        files.append(effects.do(f"write {where}", partial(_write_file, place, schema, first, groups)))
     return files
 
 
@@ -104,19 +128,35 @@ def _row_groups(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterato
         yield pa.Table.from_batches(pending, schema)
 
 
-def _write_file(store: ObjectStore, schema: pa.Schema, first: pa.Table, groups: Iterator[pa.Table]) -> WrittenFile:
+def _write_file(place: Place, schema: pa.Schema, first: pa.Table, groups: Iterator[pa.Table]) -> WrittenFile:
     path = f"part-{uuid.uuid4()}.parquet"
-    sink = _Sink(store, path)
+    sink = _Sink(place, path)
     footers: list[pq.FileMetaData] = []
     group: pa.Table | None = first
     rows = 0
-    with pq.ParquetWriter(sink, schema, compression="snappy", metadata_collector=footers) as writer:
+    with pq.ParquetWriter(sink, schema, compression="snappy", use_dictionary=_repetitive(first), metadata_collector=footers) as writer:
         while group is not None:
             writer.write_table(group, row_group_size=ROWS_A_GROUP)
             rows += group.num_rows
             group = next(groups, None) if rows < ROWS_A_FILE else None
     sink.close()
+    place.settle(path)
     return WrittenFile(path, sink.size, rows, _statistics(footers[0], schema), sink.checksum())
+
+
+def read_file(store: ObjectStore, path: str, schema: pa.Schema) -> pa.Table:
+    """A file's rows with the columns of `schema`; those that it was written without are NULL. Memory is the file."""
+    rows = pq.ParquetFile(pa.py_buffer(obstore.get(store, path).bytes())).read(use_threads=False)
+    columns = [rows.column(f.name).cast(f.type) if f.name in rows.column_names else pa.nulls(rows.num_rows, f.type) for f in schema]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _repetitive(group: pa.Table) -> list[str]:
+    """The columns that a dictionary makes smaller; for others one would be built and thrown away, which doubles the price of the file."""
+    sample = group.slice(0, SAMPLE_ROWS)
+    few = max(1, min(FEW_VALUES, sample.num_rows // 8))
+    kinds = [field for field in group.schema if not pa.types.is_boolean(field.type)]
+    return [field.name for field in kinds if pc.count_distinct(sample.column(field.name), mode="all").as_py() <= few]
 
 
 def _statistics(footer: pq.FileMetaData, schema: pa.Schema) -> str:

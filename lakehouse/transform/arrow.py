@@ -26,7 +26,7 @@ _ARROW = {
     "date": pa.date32(),
     "timestamp": pa.timestamp("us", "UTC"),
 }
-_TEXT_INTEGER = r"^[+-]?[0-9]+$"
+_TEXT_INTEGER = r"^[+-]?[0-9]+(\.0*)?$"
 _TEXT_DECIMAL = r"^[+-]?[0-9]+(\.[0-9]*)?$"
 _TEXT_DOUBLE = r"^[+-]?(0*\.?0*([0-9]\.?){1,15}0*\.?0*([eE][+-]?[0-9]{1,3})?|inf(inity)?|[Nn]a[Nn])$"
 _SPAN = ((-62_135_596_800_000_000, 253_402_300_799_999_999), (-719_162, 2_932_896))
@@ -105,9 +105,11 @@ def _from_text(column: pa.Array, kind: pa.DataType) -> pa.Array:
     if pa.types.is_timestamp(kind):
         naive = pc.replace_substring_regex(column, pattern=r"(?:Z|\+00(?::?00)?)$", replacement="")
         return naive.cast(pa.timestamp("us")).cast(kind)
+    if pa.types.is_date(kind):
+        return pc.replace_substring_regex(column, pattern=r"[ T]00:00:00(?:\.0+)?$", replacement="")
     pattern = _TEXT_INTEGER if pa.types.is_integer(kind) else _TEXT_DECIMAL if pa.types.is_decimal(kind) else None
     if pa.types.is_floating(kind):
         pattern = _TEXT_DOUBLE
     if pattern and not pc.all(pc.match_substring_regex(column, pattern=pattern), min_count=0).as_py():
         raise pa.ArrowInvalid("a text that is no such number, or has more digits than it can hold")
-    return column
+    return pc.replace_substring_regex(column, pattern=r"\.0*$", replacement="") if pa.types.is_integer(kind) else column

@@ -1,9 +1,14 @@
-"""Which re-read rows bronze has not seen: the last-observation rule as one query (rule 1 of the design)."""
+"""Which re-read rows bronze has not seen: the last-observation rule (rule 1 of the design), as queries and over small Arrow tables."""
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from lakehouse.layout import BATCH
 from lakehouse.transform.names import quote
@@ -14,38 +19,114 @@ if TYPE_CHECKING:
     from lakehouse.model.run import Cursor
 
 
-def comes_several_times(keys: Sequence[str]) -> str:
-    """A query over `incoming` that gives a row where a key stands in it more than once."""
-    key = ", ".join(quote(name) for name in keys)
-    return f"select 1 from incoming group by {key} having count(*) > 1 limit 1"
+_NAN = object()
 
 
-def unseen_rows(columns: Sequence[str], keys: Sequence[str], cursor: str | None, low: Cursor | None, *, feed: bool = False) -> str:
-    """A query over `incoming` (what a window brought) and `bronze.seen` (the rows it may repeat), in DuckDB's dialect.
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """The rule for one window: what it brought is `incoming`, the rows it may repeat are `bronze.seen`.
 
     With keys: the incoming rows that differ from the last observation of their key. Where the source shows several versions of
     a key at once, as a change feed does, there is no last one, and a row counts as seen when any observation equals it.
     Without: each distinct row as often as it comes more times than bronze holds it (within the window, where there is a cursor).
 
-    Args:
+    Attributes:
         columns: The source's columns.
         keys: The columns that name a row; may be empty.
         cursor: The cursor's column, if any.
         low: Where the window starts.
-        feed: Whether a key comes several times; costs a second look at what was seen.
+        newest: At or above every cursor value in bronze: rows above it are new without a look; None is not known.
     """
-    names = ", ".join(quote(name) for name in columns)
-    if not keys:
-        where = f" where {quote(cursor)} >= {_literal(low)}" if cursor and low is not None else ""
-        return f"select {names} from incoming except all select {names} from bronze.seen{where}"
-    key = ", ".join(quote(name) for name in keys)
-    same_row = " and ".join(f"i.{quote(name)} is not distinct from l.{quote(name)}" for name in columns)
-    observed = f"select * from bronze.seen qualify {BATCH} = max({BATCH}) over (partition by {key})"
-    if feed:
-        same_key = " and ".join(f"s.{quote(name)} is not distinct from h.{quote(name)}" for name in keys)
-        several = f"select {key} from incoming group by {key} having count(*) > 1"
-        observed += f" union all select s.* from bronze.seen s semi join ({several}) h on {same_key}"
-    return f"select {names} from incoming i anti join ({observed}) l on {same_row}"
+
+    columns: Sequence[str]
+    keys: Sequence[str]
+    cursor: str | None = None
+    low: Cursor | None = None
+    newest: Cursor | None = None
+
+    def several(self) -> str:
+        """A query in DuckDB's dialect that gives a row where a key that bronze may have comes more than once."""
+        return f"{self._several()} limit 1"
+
+    def rows(self, *, feed: bool = False) -> str:
+        """A query in DuckDB's dialect that gives the unseen rows.
+
+        Args:
+            feed: Whether a key comes several times; costs a second look at what was seen.
+        """
+        names = ", ".join(quote(name) for name in self.columns)
+        window = f" where {quote(self.cursor)} >= {_literal(self.low)}" if self.cursor and self.low is not None else ""
+        if not self.keys:
+            old = f"select {names} from {self._again} except all select {names} from bronze.seen{window}"
+        else:
+            key = ", ".join(quote(name) for name in self.keys)
+            concerned = f"bronze.seen s semi join {self._again} a on {self._same_key('s', 'a')}"
+            last = f"select {key}, max({BATCH}) as {BATCH} from {concerned} group by {key}"
+            observed = f"select s.* from bronze.seen s semi join ({last}) l on s.{BATCH} = l.{BATCH} and {self._same_key('s', 'l')}{window}"
+            if feed:
+                observed += (
+                    f" union all select s.* from bronze.seen s semi join ({self._several()}) h on {self._same_key('s', 'h')}{window}"
+                )
+            same_row = " and ".join(f"a.{quote(name)} is not distinct from o.{quote(name)}" for name in self.columns)
+            old = f"select {names} from {self._again} a anti join ({observed}) o on {same_row}"
+        return old if self._above is None else f"select {names} from incoming where {self._above} union all ({old})"
+
+    def again(self, incoming: pa.Table) -> pa.ChunkedArray:
+        """True for the incoming rows that bronze may have."""
+        if self.cursor is None or self.newest is None:
+            return pa.chunked_array([pa.repeat(pa.scalar(True), incoming.num_rows)])  # noqa: FBT003  pyarrow takes it by place
+        column = incoming.column(self.cursor)
+        return pc.invert(pc.fill_null(pc.greater(column, pa.scalar(self.newest, column.type)), False))  # noqa: FBT003  as above
+
+    def among(self, incoming: pa.Table, seen: pa.Table) -> pa.Table:
+        """The unseen rows, as `rows` gives them; for few rows that bronze may have, which are compared one by one."""
+        may = self.again(incoming)
+        again = incoming.filter(may)
+        if self.keys:
+            first = again.column(self.keys[0]).combine_chunks()
+            near = incoming.filter(pc.is_in(incoming.column(self.keys[0]), first))
+            seen = seen.filter(pc.is_in(seen.column(self.keys[0]), first))
+            times = Counter(_tuples(near, self.keys))
+            known = self._observed(seen, {key for key, count in times.items() if count > 1})
+            kept = [row not in known for row in _tuples(again, self.columns)]
+        else:
+            if self.cursor and self.low is not None:
+                seen = seen.filter(pc.greater_equal(seen.column(self.cursor), pa.scalar(self.low, seen.schema.field(self.cursor).type)))
+            left = Counter(_tuples(seen, self.columns))
+            kept = []
+            for row in _tuples(again, self.columns):
+                kept.append(left[row] <= 0)
+                left[row] -= 1
+        return pa.concat_tables([incoming.filter(pc.invert(may)), again.filter(pa.array(kept, pa.bool_()))])
+
+    def _observed(self, seen: pa.Table, several: set[tuple[object, ...]]) -> set[tuple[object, ...]]:
+        keys, batches = _tuples(seen, self.keys), seen.column(BATCH).to_pylist()
+        last: dict[tuple[object, ...], int] = {}
+        for key, batch in zip(keys, batches, strict=True):
+            last[key] = max(batch, last.get(key, batch))
+        rows = zip(keys, batches, _tuples(seen, self.columns), strict=True)
+        return {row for key, batch, row in rows if batch == last[key] or key in several}
+
+    @property
+    def _above(self) -> str | None:
+        return f"{quote(self.cursor)} > {_literal(self.newest)}" if self.cursor and self.newest is not None else None
+
+    @property
+    def _again(self) -> str:
+        return "incoming" if self._above is None else f"(select * from incoming where ({self._above}) is not true)"
+
+    def _several(self) -> str:
+        key = ", ".join(quote(name) for name in self.keys)
+        return f"select {key} from incoming i semi join {self._again} a on {self._same_key('i', 'a')} group by {key} having count(*) > 1"
+
+    def _same_key(self, left: str, right: str) -> str:
+        return " and ".join(f"{left}.{quote(name)} is not distinct from {right}.{quote(name)}" for name in self.keys)
+
+
+def _tuples(rows: pa.Table, columns: Sequence[str]) -> list[tuple[object, ...]]:
+    """The rows as tuples that are equal where SQL calls them not distinct: NaN is one value."""
+    values = [[_NAN if value != value else value for value in rows.column(name).to_pylist()] for name in columns]  # noqa: PLR0124
+    return list(zip(*values, strict=True))
 
 
 def _literal(bound: Cursor | None) -> str:

@@ -108,13 +108,14 @@ CURSORS: list[tuple[str, str, Sequence[Cursor]]] = [
 
 @pytest.mark.parametrize(("native", "lake", "values"), CURSORS, ids=[case[0] for case in CURSORS])
 def test_a_window_has_its_lower_bound_and_not_its_upper_one(backend: Backend, native: str, lake: str, values: Sequence[Cursor]) -> None:
-    native = "bigint" if native == "integer" else "timestamp" if native == "timestamptz" and backend.is_sqlite else native
+    native = "bigint" if native == "integer" else "timestamp" if native == "timestamptz" and backend.takes_texts else native
     backend.execute(f"create table t (id integer, at {native})")
     aware = native == "timestamptz"
     plain = [
-        value.replace(tzinfo=UTC if aware else None) if isinstance(value, datetime) and not backend.is_sqlite else value for value in values
+        value.replace(tzinfo=UTC if aware else None) if isinstance(value, datetime) and not backend.takes_texts else value
+        for value in values
     ]
-    written = [str(value).removesuffix("+00:00") if backend.is_sqlite and not isinstance(value, int) else value for value in plain]
+    written = [str(value).removesuffix("+00:00") if backend.takes_texts and not isinstance(value, int) else value for value in plain]
     backend.insert("t", *enumerate(written))
     table = define("t", columns={"id": "integer", "at": lake}, cursor="at")
 

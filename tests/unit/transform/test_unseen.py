@@ -10,25 +10,30 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lakehouse.transform.unseen import comes_several_times, unseen_rows
+from lakehouse.transform.unseen import Unseen
 from tests.lakes import sql_session
 
 Row = tuple[Any, ...]
 INCOMING = pa.schema([("k", pa.int64()), ("at", pa.int64()), ("v", pa.string())])
 SEEN = pa.schema([*INCOMING, ("_batch", pa.int64())])
 SMALL = st.one_of(st.none(), st.integers(0, 2))
-ROWS = st.tuples(SMALL, st.integers(0, 3), st.sampled_from([None, "", "a", "b"]))
+ROWS = st.tuples(SMALL, st.integers(0, 4), st.sampled_from([None, "", "a", "b"]))
 
 
-def unseen(seen: list[Row], incoming: list[Row], *, keys: tuple[str, ...] = ("k",), low: int | None = None) -> Counter[Row]:
-    """The product's answer; `seen` has the batch as its last value."""
+def unseen(
+    seen: list[Row], incoming: list[Row], *, keys: tuple[str, ...] = ("k",), low: int | None = None, newest: int | None = None
+) -> Counter[Row]:
+    """The product's answer, which is the same both ways; `seen` has the batch as its last value."""
     with sql_session() as engine:
         engine.stream("_seen", SEEN, iter(batches(seen, SEEN)))
         engine.execute("create table bronze.seen as select * from _seen")
         engine.keep("incoming", INCOMING, iter(batches(incoming, INCOMING)))
-        feed = bool(keys) and engine.rows(comes_several_times(keys)).num_rows > 0
-        query = unseen_rows(INCOMING.names, keys, "at", low, feed=feed)
-        return Counter(tuple(row.values()) for row in engine.rows(query).to_pylist())
+        rule = Unseen(INCOMING.names, keys, "at", low, newest)
+        feed = bool(keys) and engine.rows(rule.several()).num_rows > 0
+        by_query = Counter(tuple(row.values()) for row in engine.rows(rule.rows(feed=feed)).to_pylist())
+    by_table = rule.among(pa.Table.from_batches(batches(incoming, INCOMING)), pa.Table.from_batches(batches(seen, SEEN)))
+    assert Counter(tuple(row.values()) for row in by_table.to_pylist()) == by_query
+    return by_query
 
 
 def batches(rows: list[Row], schema: pa.Schema) -> list[pa.RecordBatch]:
@@ -61,8 +66,31 @@ def test_null_equals_null_and_nothing_else() -> None:
     assert unseen(seen, [(None, 1, ""), (1, 1, "")]) == Counter([(None, 1, ""), (1, 1, "")])
 
 
+def test_a_later_observation_below_the_window_counts() -> None:
+    seen = [(1, 5, "a", 1), (1, 1, "b", 2), (2, 5, "a", 1)]
+    assert unseen(seen, [(1, 5, "a"), (2, 5, "a")], low=3, newest=5) == Counter([(1, 5, "a")])
+
+
+def test_a_row_without_a_cursor_is_compared() -> None:
+    assert unseen([(1, None, "a", 1)], [(1, None, "a"), (2, None, "a"), (3, 9, "a")], newest=5) == Counter([(2, None, "a"), (3, 9, "a")])
+
+
+def test_a_key_that_comes_again_and_anew_is_a_feed() -> None:
+    seen = [(1, 1, "a", 1), (1, 2, "b", 2)]
+    assert unseen(seen, [(1, 1, "a")], newest=2) == Counter([(1, 1, "a")])
+    assert unseen(seen, [(1, 1, "a"), (1, 3, "c")], newest=2) == Counter([(1, 3, "c")])
+
+
 def test_two_versions_of_one_batch_are_both_seen() -> None:
     assert not unseen([(1, 1, "a", 1), (1, 2, "b", 1)], [(1, 1, "a"), (1, 2, "b")])
+
+
+def test_nan_equals_nan() -> None:
+    shape = pa.schema([("k", pa.int64()), ("v", pa.float64())])
+    incoming = pa.Table.from_pylist([{"k": 1, "v": float("nan")}, {"k": 2, "v": float("nan")}], shape)
+    seen = pa.Table.from_pylist([{"k": 1, "v": float("nan"), "_batch": 1}], pa.schema([*shape, ("_batch", pa.int64())]))
+    for keys in (("k",), ()):
+        assert Unseen(["k", "v"], keys).among(incoming, seen).column("k").to_pylist() == [2]
 
 
 def test_keys_of_two_columns() -> None:
@@ -87,8 +115,8 @@ def test_an_instant_bounds_the_window() -> None:
         engine.stream("_seen", shape, iter([pa.RecordBatch.from_pylist([{"at": low, "_batch": 1}], schema=shape)]))
         engine.execute("create table bronze.seen as select * from _seen")
         engine.execute('create table incoming as select "at" from bronze.seen')
-        assert engine.rows(unseen_rows(["at"], (), "at", low)).num_rows == 0
-        assert engine.rows(unseen_rows(["at"], (), "at", low + timedelta(microseconds=1))).num_rows == 1
+        assert engine.rows(Unseen(["at"], (), "at", low).rows()).num_rows == 0
+        assert engine.rows(Unseen(["at"], (), "at", low + timedelta(microseconds=1)).rows()).num_rows == 1
 
 
 @settings(max_examples=25, deadline=None)
@@ -96,13 +124,15 @@ def test_an_instant_bounds_the_window() -> None:
 def test_as_plain_python_says_with_keys(seen: list[tuple[Row, int]], incoming: list[Row]) -> None:
     rows = [(*row, batch) for row, batch in seen]
     assert unseen(rows, incoming) == expected(rows, incoming)
+    assert unseen(rows, incoming, newest=max((row[1] for row in rows), default=0)) == expected(rows, incoming)
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(ROWS, st.integers(1, 3)), max_size=8), st.lists(ROWS, max_size=6))
 def test_as_plain_python_says_without_keys(seen: list[tuple[Row, int]], incoming: list[Row]) -> None:
     rows = [(*row, batch) for row, batch in seen]
-    assert unseen(rows, incoming, keys=()) == Counter(incoming) - Counter(row for row, _ in seen)
+    for newest in (None, max((row[1] for row in rows), default=0)):
+        assert unseen(rows, incoming, keys=(), newest=newest) == Counter(incoming) - Counter(row for row, _ in seen)
 
 
 def test_a_feed_that_shows_several_versions_of_a_key_settles() -> None:

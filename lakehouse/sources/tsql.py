@@ -1,0 +1,154 @@
+"""What SQL Server's types mean, and the T-SQL that brings them through the driver: trees of sqlglot, no connection."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, cast
+
+from sqlglot import exp
+
+from lakehouse.model.types import DataType
+from lakehouse.sources.dialect import SourceColumn, require_ordered
+
+if TYPE_CHECKING:
+    from lakehouse.model.run import Cursor
+
+_TYPES = {
+    "bit": "boolean",
+    "tinyint": "smallint",
+    "smallint": "smallint",
+    "int": "integer",
+    "bigint": "bigint",
+    "timestamp": "bigint",
+    "real": "float",
+    "float": "double",
+    "binary": "binary",
+    "varbinary": "binary",
+    "image": "binary",
+    "date": "date",
+    "datetime": "timestamp",
+    "datetime2": "timestamp",
+    "smalldatetime": "timestamp",
+    "datetimeoffset": "timestamp",
+}
+_TEXTS = ("char", "varchar", "text", "nchar", "nvarchar", "ntext")
+OBSTACLES = {
+    "sql_variant": "its values have a type each",
+    "geography": "shapes have no text that keeps every digit (STAsText() and STAsBinary() give what there is)",
+    "geometry": "shapes have no text that keeps every digit (STAsText() and STAsBinary() give what there is)",
+    "vector": "the driver does not know vectors",
+}
+_FIRST_DATETIME, _LAST_DATETIME = datetime(1753, 1, 2, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 993_000, UTC)
+_TICK = timedelta(milliseconds=4)  # a datetime counts in 1/300 s
+
+
+def lake_type(native: str, precision: int | None, scale: int | None) -> DataType:
+    """The lake's type for a DATA_TYPE of INFORMATION_SCHEMA.COLUMNS; what has no like travels as its text.
+
+    `timestamp` is what a rowversion is called there: a number that every change in the database raises.
+
+    >>> str(lake_type("money", 19, 4))
+    'decimal(19,4)'
+    """
+    if native in ("decimal", "numeric", "money", "smallmoney") and precision is not None and scale is not None:
+        return DataType("decimal", precision, scale)
+    return DataType(_TYPES.get(native, "string"))
+
+
+def output(column: SourceColumn, kind: DataType) -> exp.Expr:
+    """Numbers, nvarchar and bytes as they are; all else as a text that the server writes.
+
+    The driver ends in a panic at xml and at long decimals, makes doubles of money, and shifts what a datetime or a datetimeoffset says.
+    """
+    native = exp.column(column.name, quoted=True)
+    textual = kind.name == "string"
+    match column.native:
+        case "nvarchar" | "binary" | "varbinary" | "image":
+            return native
+        case "bit" | "tinyint" | "smallint" | "int" | "bigint":
+            return _cast(native, "nvarchar(20)") if textual else native
+        case "real" | "float":
+            return _text(native, 40, 3) if textual else native
+        case "timestamp" if kind.name == "binary":
+            return native
+        case "timestamp":
+            number = _cast(native, "bigint")
+            return _cast(number, "nvarchar(20)") if textual else number
+        case "money" | "smallmoney":
+            return _cast(_cast(native, "decimal(19,4)"), "nvarchar(41)")
+        case "date":
+            return _text(native, 10, 23)
+        case "datetimeoffset" if not textual:
+            utc = exp.Anonymous(this="SWITCHOFFSET", expressions=[native, exp.Literal.string("+00:00")])
+            return _micros(_cast(utc, "datetime2(7)"))
+        case "datetime" | "smalldatetime" | "datetime2" | "datetimeoffset":
+            return _text(native, 34, 121) if textual else _micros(native)
+        case _:
+            return _cast(native, "nvarchar(max)")
+
+
+def no_cursor(column: SourceColumn, kind: DataType, where: str) -> exp.Expr:
+    """True for rows without a cursor, or with a text that says no day.
+
+    Raises:
+        ContractError: The column's own type is not ordered as its lake type.
+    """
+    missing: exp.Expr = exp.column(column.name, quoted=True).is_(exp.null())
+    if kind.name in ("date", "timestamp") and column.native in _TEXTS:
+        return exp.or_(missing, _day(column).is_(exp.null()))
+    require_ordered(column, kind, where)
+    return missing
+
+
+def at_least(column: SourceColumn, bound: Cursor) -> exp.Expr:
+    """A condition that holds for every row whose cursor is at or above `bound`, and for few others."""
+    if column.native in _TEXTS:
+        return exp.GTE(this=_day(column), expression=_cast(exp.Literal.string(_date(bound).isoformat()), "date"))
+    return exp.GTE(this=exp.column(column.name, quoted=True), expression=_literal(bound, column, -_TICK))
+
+
+def below(column: SourceColumn, bound: Cursor) -> exp.Expr:
+    """A condition that holds for every row whose cursor is below `bound`, and for few others."""
+    if column.native in _TEXTS:
+        last = _date(bound) + timedelta(days=isinstance(bound, datetime) and _date(bound) < date.max)
+        return exp.LT(this=_day(column), expression=_cast(exp.Literal.string(last.isoformat()), "date"))
+    return exp.LT(this=exp.column(column.name, quoted=True), expression=_literal(bound, column, _TICK))
+
+
+def _cast(value: exp.Expr, kind: str) -> exp.Expr:
+    return exp.cast(value, kind, dialect="tsql")
+
+
+def _text(value: exp.Expr, length: int, style: int) -> exp.Expr:
+    """The value as the server's own text of a style (its manual, "CAST and CONVERT": 3 is 17 digits, 23 and 121 are ISO)."""
+    return exp.Convert(this=exp.DataType.build(f"nvarchar({length})", dialect="tsql"), expression=value, style=exp.Literal.number(style))
+
+
+def _micros(value: exp.Expr) -> exp.Expr:
+    """An instant's text down to the microsecond: the seventh digit of a datetime2 is left out, so that windows and values agree."""
+    return exp.Left(this=_text(value, 34, 121), expression=exp.Literal.number(26))
+
+
+def _day(column: SourceColumn) -> exp.Expr:
+    """The day that a text begins with, or NULL: coarse, the door compares exactly."""
+    first = exp.Left(this=exp.column(column.name, quoted=True), expression=exp.Literal.number(10))
+    return exp.TryCast(this=first, to=exp.DataType.build("date", dialect="tsql"))
+
+
+def _date(bound: Cursor) -> date:
+    return bound.date() if isinstance(bound, datetime) else cast("date", bound)
+
+
+def _literal(bound: Cursor, column: SourceColumn, margin: timedelta) -> exp.Expr:
+    """A bound of the column's own type, so that an index serves; a datetime, which has no microseconds, gets a margin."""
+    if isinstance(bound, int):
+        number = exp.Literal.number(max(bound, 0) if column.native == "timestamp" else bound)
+        return _cast(_cast(number, "bigint"), "binary(8)") if column.native == "timestamp" else number
+    if not isinstance(bound, datetime):
+        return _cast(exp.Literal.string(bound.isoformat()), "date")
+    if column.native == "datetime":
+        near = (min(max(bound.astimezone(UTC), _FIRST_DATETIME), _LAST_DATETIME) + margin).replace(tzinfo=None)
+        return _cast(exp.Literal.string(near.isoformat(timespec="milliseconds")), "datetime")
+    if column.native == "datetimeoffset":
+        return _cast(exp.Literal.string(bound.astimezone(UTC).isoformat()), "datetimeoffset(7)")
+    return _cast(exp.Literal.string(bound.astimezone(UTC).replace(tzinfo=None).isoformat()), "datetime2(7)")

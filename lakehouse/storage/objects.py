@@ -1,0 +1,47 @@
+"""Small files that are written once: whoever puts a name first has it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError
+
+from lakehouse.errors import StorageError
+from lakehouse.storage.refusal import reason
+
+if TYPE_CHECKING:
+    from lakehouse.storage.effects import Effects
+    from lakehouse.storage.place import Place
+
+
+def put_new(place: Place, name: str, body: bytes, effects: Effects) -> bool:
+    """Put a file where none of that name is; whether this call, and not another writer, did it.
+
+    The file is whole and lasting when this returns True. `body` must differ from what any other writer would put, such as by a
+    run id: a store that loses its answer is asked again and then says that the file is there already, and only the bytes tell whose it is.
+
+    Raises:
+        StorageError: The file can be neither put nor read.
+    """
+
+    def put() -> bool:
+        place.make()
+        store = place.store()
+        try:
+            obstore.put(store, name, body, mode="create")
+        except AlreadyExistsError:
+            if bytes(obstore.get(store, name).bytes()) != body:
+                return False
+        place.settle(name)
+        place.settle_names()
+        return True
+
+    try:
+        return effects.do(f"put {name}", put)
+    except (BaseError, OSError) as exc:
+        raise StorageError(
+            f"the file cannot be written: {reason(exc)}",
+            where=f"{place.uri}/{name}",
+            next_step="See that the lake can be written, then run again.",
+        ) from exc

@@ -1,0 +1,103 @@
+"""SQL Server's wire for tests: the package pysqlbridge answers TDS, read only, over tables that a test hands it.
+
+Run as a program it is the server: it prints its port, then takes one JSON line per change of its tables and answers `ok`.
+
+It is not SQL Server. What a test over it shows: the login, the encryption, both drivers and the T-SQL that we send work over the wire,
+for int, bigint, float, nvarchar and datetime, and the INFORMATION_SCHEMA views have the columns we ask for. What it cannot show: SQL Server's
+own types (decimals, datetime2, datetimeoffset, money, xml and all others), sys.partitions and indexes, isolation, collations, rights.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from tests.servers import PASSWORD, USER
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+TRUST = "?encrypt=true&trust_server_certificate=true"
+
+
+def address(port: int, password: str = PASSWORD, options: str = TRUST) -> str:
+    """The URL of the bridge's only database."""
+    return f"mssql://{USER}:{quote(password, safe='')}@127.0.0.1:{port}/shop{options}"
+
+
+class Bridge:
+    """A bridge of its own on 127.0.0.1 that asks for a password and an encrypted line."""
+
+    def __init__(self) -> None:
+        """Start the server and wait for its port."""
+        self._server = subprocess.Popen(
+            (sys.executable, "-W", "ignore", "-m", "tests.bridge"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # it logs every query there
+            text=True,
+        )
+        self.port = int(self._line())
+
+    def show(self, name: str, columns: Sequence[tuple[str, str]] | None = None, rows: Sequence[Sequence[object]] = ()) -> None:
+        """Serve a table from now on (columns are names and types), or without columns no longer."""
+        assert self._server.stdin is not None
+        self._server.stdin.write(json.dumps({"name": name, "columns": columns, "rows": [list(row) for row in rows]}) + "\n")
+        self._server.stdin.flush()
+        assert self._line() == "ok"
+
+    def stop(self) -> None:
+        """End the server."""
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        self._server.stdin.close()
+        try:
+            self._server.wait(10)
+        except subprocess.TimeoutExpired:
+            self._server.kill()
+            self._server.wait()
+        self._server.stdout.close()
+
+    def _line(self) -> str:
+        assert self._server.stdout is not None
+        return self._server.stdout.readline().strip()
+
+
+def _table(name: str, columns: Sequence[tuple[str, str]], rows: Sequence[list[object]]) -> Any:  # noqa: ANN401  pysqlbridge has no types
+    from pysqlbridge.source import Table  # noqa: PLC0415  only the server needs it
+    from pysqlbridge.tds.result import Column, DateTime, Float, Integer, NVarChar  # noqa: PLC0415
+
+    kinds = {"int": Integer(4), "bigint": Integer(8), "float": Float(8), "nvarchar": NVarChar(4000), "datetime": DateTime()}
+    moments = {place for place, (_, kind) in enumerate(columns) if kind == "datetime"}
+    values = [
+        [datetime.fromisoformat(value) if place in moments and isinstance(value, str) else value for place, value in enumerate(row)]
+        for row in rows
+    ]
+    return Table(name, [Column(column, kinds[kind]) for column, kind in columns], values)
+
+
+def main() -> None:
+    """Serve until the standard input ends."""
+    from pysqlbridge.catalog import Catalog  # noqa: PLC0415
+    from pysqlbridge.logins import Login, LoginStore  # noqa: PLC0415
+    from pysqlbridge.server import start_background  # noqa: PLC0415
+
+    catalog = Catalog()
+    server, _ = start_background(query_handler=catalog.answer, logins=LoginStore([Login(USER, PASSWORD, hashed=False)]))
+    print(server.server_address[1], flush=True)  # noqa: T201  the port is this program's answer
+    for line in sys.stdin:
+        change = json.loads(line)
+        catalog.sources.pop(change["name"].lower(), None)
+        if change["columns"] is not None:
+            catalog.add(_table(change["name"], change["columns"], change["rows"]))
+        print("ok", flush=True)  # noqa: T201
+    server.shutdown()
+    server.server_close()
+
+
+if __name__ == "__main__":
+    main()
