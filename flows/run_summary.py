@@ -25,7 +25,7 @@ COLUMNS = ("step", "table", "status", "rows in", "rows out", "rejected", "second
 
 @dataclass(slots=True)
 class RunSummary:
-    """The runs of one flow run: one, or a stream's polls. Rows and seconds are added up; a step of a stream that wrote once is a success."""
+    """The runs of one flow run: one, or a stream's polls. Rows and seconds add up; a step that wrote in any poll is a success."""
 
     polls: int = 0
     last: Run | None = None

@@ -16,13 +16,14 @@ from lakehouse.pipeline.stream import stream
 from lakehouse.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import timedelta
     from threading import Event
 
     import polars as pl
 
     from lakehouse.model.run import Cursor, Run
+    from lakehouse.pipeline.discover import Discovery
     from lakehouse.pipeline.walk import Around, Progress
 
 
@@ -102,6 +103,33 @@ class Lakehouse:
         """
         with self._lake() as lake:
             yield from stream(lake, select, every=every, for_=for_, once=once, stop=stop, progress=progress, around=around)
+
+    def discover(
+        self,
+        connection: str,
+        *,
+        source: str | None = None,
+        tables: Iterable[str] = (),
+        write: bool = False,
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> Discovery:
+        """What the database of a connection has, and how it could be read; `write` makes a metadata file for each table.
+
+        `tables` are patterns such as `sales.*`; `progress` is called before each table with its name, its number and how many there are.
+
+        Raises:
+            UsageError: The connection is not set, a name cannot be one, or a pattern matches nothing.
+            SourceError: The database refuses, or nobody answers.
+        """
+        from lakehouse.pipeline.discover import discover  # noqa: PLC0415  the drivers are loaded where a source is asked
+
+        return discover(self.project, self.settings, connection, source=source, tables=tables, write=write, progress=progress)
+
+    def doctor(self) -> list[dict[str, Any]]:
+        """Whether everything that a run needs is there: one row a check, with `check`, `status` (ok, warn, fail), `what` and `fix`."""
+        from lakehouse.pipeline.doctor import doctor  # noqa: PLC0415  nothing else needs it
+
+        return [check.facts() for check in doctor(self.project, self.settings)]
 
     def plan(self, select: Iterable[str] = ()) -> list[dict[str, Any]]:
         """What a run would do: one row a step."""

@@ -3,16 +3,19 @@
 Run as a program it is the server: it prints its port, then takes one JSON line per change of its tables and answers `ok`.
 
 It is not SQL Server. What a test over it shows: the login, the encryption, both drivers and the T-SQL that we send work over the wire,
-for int, bigint, float, nvarchar and datetime, and the INFORMATION_SCHEMA views have the columns we ask for. What it cannot show: SQL Server's
-own types (decimals, datetime2, datetimeoffset, money, xml and all others), sys.partitions and indexes, isolation, collations, rights.
+for int, bigint, float, nvarchar and datetime, and the INFORMATION_SCHEMA views have the columns we ask for. What it cannot show: the other
+types of SQL Server (decimals, datetime2, datetimeoffset, money, xml and more), sys.partitions and indexes, isolation, collations, rights.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+import tempfile
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -33,9 +36,11 @@ class Bridge:
     """A bridge of its own on 127.0.0.1 that asks for a password and an encrypted line."""
 
     def __init__(self) -> None:
-        """Start the server and wait for its port."""
+        """Start the server and wait for its port; `certificate` is the file of its own."""
+        self._folder = Path(tempfile.mkdtemp(prefix="lakehouse-bridge-"))
+        self.certificate = self._folder / "certificate.pem"
         self._server = subprocess.Popen(
-            (sys.executable, "-W", "ignore", "-m", "tests.bridge"),
+            (sys.executable, "-W", "ignore", "-m", "tests.bridge", str(self.certificate)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # it logs every query there
@@ -61,6 +66,7 @@ class Bridge:
             self._server.kill()
             self._server.wait()
         self._server.stdout.close()
+        shutil.rmtree(self._folder)
 
     def _line(self) -> str:
         assert self._server.stdout is not None
@@ -81,13 +87,15 @@ def _table(name: str, columns: Sequence[tuple[str, str]], rows: Sequence[list[ob
 
 
 def main() -> None:
-    """Serve until the standard input ends."""
+    """Serve until the standard input ends; the argument is where to write the certificate."""
+    from pysqlbridge import certificate  # noqa: PLC0415
     from pysqlbridge.catalog import Catalog  # noqa: PLC0415
     from pysqlbridge.logins import Login, LoginStore  # noqa: PLC0415
     from pysqlbridge.server import start_background  # noqa: PLC0415
 
-    catalog = Catalog()
-    server, _ = start_background(query_handler=catalog.answer, logins=LoginStore([Login(USER, PASSWORD, hashed=False)]))
+    catalog, own = Catalog(), certificate.self_signed()
+    Path(sys.argv[1]).write_bytes(own.cert_pem)
+    server, _ = start_background(certificate=own, query_handler=catalog.answer, logins=LoginStore([Login(USER, PASSWORD, hashed=False)]))
     print(server.server_address[1], flush=True)  # noqa: T201  the port is this program's answer
     for line in sys.stdin:
         change = json.loads(line)

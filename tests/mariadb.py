@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pymysql
+from pysqlbridge.certificate import self_signed
 
 from tests.servers import PASSWORD, START_SECONDS, USER, free_port, open_to_all
 
@@ -49,6 +50,7 @@ class Mariadb:
             if self._user:
                 self._folder.chmod(0o755)
                 shutil.chown(self._data, self._user)
+            self.certificate = self._certify()
             self._initialise()
             self._server, self.port = self._start()
         except BaseException:
@@ -90,6 +92,15 @@ class Mariadb:
         libraries = ":".join(str(folder) for folder in (self._usr / "lib").glob("*-linux-*"))
         return os.environ | ({} if self._usr == Path("/usr") else {"LD_LIBRARY_PATH": libraries})
 
+    def _certify(self) -> Path:
+        """The file of a certificate of its own, with which it encrypts for those who ask."""
+        own = self_signed()
+        (self._folder / "key.pem").write_bytes(own.key_pem)
+        (self._folder / "certificate.pem").write_bytes(own.cert_pem)
+        if self._user:
+            shutil.chown(self._folder / "key.pem", self._user)
+        return self._folder / "certificate.pem"
+
     def _initialise(self) -> None:
         texts = [(self._usr / "share/mysql" / name).read_text(encoding="utf-8") for name in _SYSTEM]
         done = subprocess.run(
@@ -110,11 +121,14 @@ class Mariadb:
     def _start(self) -> tuple[subprocess.Popen[bytes], int]:
         log = self._folder / "log"
         files = (f"--socket={self._data / 'socket'}", f"--pid-file={self._data / 'pid'}", f"--init-file={self._folder / 'first.sql'}")
+        encryption = (f"--ssl-cert={self.certificate}", f"--ssl-key={self._folder / 'key.pem'}")
         for _ in range(3):
             port = free_port()
             where = ("--bind-address=127.0.0.1", f"--port={port}", "--skip-name-resolve", "--default-time-zone=+05:30")
             with log.open("wb") as out:
-                server = subprocess.Popen(self._command(*files, *where), env=self._environment, cwd=self._folder, stdout=out, stderr=out)
+                server = subprocess.Popen(
+                    self._command(*files, *encryption, *where), env=self._environment, cwd=self._folder, stdout=out, stderr=out
+                )
             if self._answers(server, port):
                 return server, port
         raise AssertionError(log.read_text())

@@ -11,6 +11,9 @@ from typing import Annotated, NoReturn
 import typer
 
 from lakehouse.cli import run as loads
+from lakehouse.cli.discover import discover
+from lakehouse.cli.doctor import doctor
+from lakehouse.cli.init import init
 from lakehouse.cli.options import Output, Project, Select, open_house
 from lakehouse.cli.output import Format, print_json, print_table, say
 from lakehouse.errors import LakehouseError
@@ -35,6 +38,11 @@ def _main(
     __: Annotated[bool, typer.Option("--version", help="Print the version and end.", is_eager=True, callback=_version)] = False,
 ) -> None:
     """SQL sources become Delta tables and a star schema, on one machine."""
+
+
+app.command()(init)
+app.command()(discover)
+app.command()(doctor)
 
 
 @app.command()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+import textwrap
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -62,6 +64,22 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:,.3f}".rstrip("0").rstrip(".")
     return str(value)
+
+
+def print_line(text: str, *, indent: int = 0, hang: int = 2) -> None:
+    """One line on stdout; on a terminal it breaks between words, and goes on `hang` further to the right."""
+    margin, line = " " * indent, plain(text)
+    if sys.stdout.isatty():
+        width = max(shutil.get_terminal_size().columns, indent + hang + 20)
+        line = textwrap.fill(line, width, initial_indent=margin, subsequent_indent=margin + " " * hang, break_on_hyphens=False)
+    else:
+        line = margin + line
+    sys.stdout.write(line + "\n")
+
+
+def plain(text: str) -> str:
+    """A text that stays on one line and moves no cursor, whatever others called their things."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
 def say(text: str) -> None:

@@ -139,8 +139,8 @@ class Database:
         found = self._dialect.value(exp.select(exp.Max(this=exp.column(column.name, quoted=True))).from_(_table(what.source)))
         return None if found is None else int.from_bytes(found) if isinstance(found, bytes) else int(str(found))
 
-    def query(self, what: Described, window: Window) -> str:
-        """The one statement that reads a window, in the database's dialect."""
+    def query(self, what: Described, window: Window, rows: int | None = None) -> str:
+        """The one statement that reads a window, or its first rows, in the database's dialect."""
         misfits = {
             name: misfit for name, (column, kind) in what.columns.items() if (misfit := self._dialect.misfit(column, kind)) is not None
         }
@@ -168,10 +168,12 @@ class Database:
             query = exp.select(*heads, exp.alias_(exp.Literal.number(1), _HEAD), exp.alias_(exp.Literal.string(""), _MISFIT)).union(
                 query, distinct=False
             )  # type: ignore[assignment]
+        if rows is not None:
+            query = query.limit(rows + self._dialect.has_head)
         return query.sql(dialect=self._dialect.sql)
 
-    def read(self, what: Described, window: Window) -> Iterator[pa.RecordBatch]:
-        """The rows of a window as batches of exactly the described columns and types; one statement, so one snapshot.
+    def read(self, what: Described, window: Window, rows: int | None = None) -> Iterator[pa.RecordBatch]:
+        """The rows of a window, or its first `rows`, as batches of exactly the described columns and types; one statement, so one snapshot.
 
         Raises:
             SourceError: The database breaks off.
@@ -179,15 +181,15 @@ class Database:
         """
         where = f"{what.table.source}.{what.table.name}"
         schema = arrow_schema(what.types)
-        for batch in self._stream(self.query(what, window), list(what.columns), where):
-            rows = batch
+        for batch in self._stream(self.query(what, window, rows), list(what.columns), where):
+            part = batch
             if self._dialect.has_head:
-                rows = rows.filter(pc.equal(rows.column(_HEAD), 0))
-                _require_no_misfit(rows, what, where)
-            if rows.num_rows:
-                rows = _cut(cast_batch(rows, schema, where), what.table.cursor, window)
-            if rows.num_rows:
-                yield rows
+                part = part.filter(pc.equal(part.column(_HEAD), 0))
+                _require_no_misfit(part, what, where)
+            if part.num_rows:
+                part = _cut(cast_batch(part, schema, where), what.table.cursor, window)
+            if part.num_rows:
+                yield part
 
     def _stream(self, query: str, columns: list[str], where: str) -> Iterator[pa.RecordBatch]:
         try:

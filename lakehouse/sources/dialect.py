@@ -92,6 +92,14 @@ class Dialect(Protocol):
         """Statements with the query's columns and no rows, to go before it, where the driver would else run the query twice."""
         return []
 
+    def listed(self) -> list[ListedTable]:
+        """The tables and views of the database that people made, by their names.
+
+        Raises:
+            SourceError: The database refuses, or went away.
+        """
+        ...
+
     def bound(self) -> datetime:
         """An instant in UTC, by the database's clock, below which no transaction still under way can show a row that it stamps itself."""
         ...

@@ -27,7 +27,7 @@ _REFUSED = (1044, 1045, 1130, 1142, 1251, 1524, 1698, 1820, 1862, 3118, 3159, 41
 _NO_DATABASE = 1049
 _BROKEN = (0, 1053, 1927, 2006, 2013, 2055, 3024, 4031)
 _NATIVE = re.compile(r"^(\w+)(?:\((\d+)(?:,(\d+))?\))?")
-_TYPES = {
+TYPES = {
     "smallint": "smallint",
     "year": "smallint",
     "mediumint": "integer",
@@ -83,7 +83,7 @@ def lake_type(native: str) -> DataType:
         return DataType("boolean" if length == 1 else "smallint")
     if word in ("binary", "varbinary") or word.endswith("blob"):
         return DataType("binary")
-    return DataType(_UNSIGNED[word] if unsigned and word in _UNSIGNED else _TYPES.get(word, "string"))
+    return DataType(_UNSIGNED[word] if unsigned and word in _UNSIGNED else TYPES.get(word, "string"))
 
 
 class Mysql(Dialect):
@@ -184,11 +184,12 @@ class Mysql(Dialect):
         return SourceTable(
             found[0],
             tuple(
-                SourceColumn(column, native, lake_type(native), required=nullable == "NO", obstacle=_obstacle(native))
+                SourceColumn(column, native, lake_type(native), required=nullable == "NO", obstacle=obstacle(native))
                 for column, native, nullable in columns
             ),
         )
 
+    @override
     def listed(self) -> list[ListedTable]:
         """The tables and views of the database, by their names; row counts are InnoDB's estimates."""
         keys: dict[str, list[str]] = {}
@@ -285,7 +286,8 @@ def _word(native: str) -> str:
     return match[1] if match else ""
 
 
-def _obstacle(native: str) -> str:
+def obstacle(native: str) -> str:
+    """Why a column of a COLUMN_TYPE cannot be read; empty where it can."""
     word = _word(native)
     if _SHAPES.match(word):
         return "shapes have no text that keeps every digit (ST_AsText and ST_AsBinary give what there is)"

@@ -13,13 +13,13 @@ from typing_extensions import override
 from lakehouse.errors import LakehouseError, SourceError, SourceUnreachableError, UsageError
 from lakehouse.model.types import MAX_PRECISION, DataType
 from lakehouse.sources.address import Address
-from lakehouse.sources.dialect import Dialect, SourceColumn, SourceTable, pick
+from lakehouse.sources.dialect import Dialect, ListedTable, SourceColumn, SourceTable, pick
 
 if TYPE_CHECKING:
     from lakehouse.model.run import Cursor
 
 CONNECT_SECONDS = 5
-_TYPES = {
+TYPES = {
     "bool": "boolean",
     "int2": "smallint",
     "int4": "integer",
@@ -32,7 +32,7 @@ _TYPES = {
     "timestamptz": "timestamp",
 }
 _COLUMNS = """
-select a.attname, t.typname, a.atttypmod
+select a.attname, t.typname, a.atttypmod, a.attnotnull
 from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = a.atttypid
 where a.attrelid = %s and a.attnum > 0 and not a.attisdropped order by a.attnum
 """
@@ -46,6 +46,33 @@ _TABLES = """
 select n.nspname, c.relname, c.oid, pg_catalog.pg_table_is_visible(c.oid)
 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where c.relkind in ('r', 'p', 'v', 'm', 'f') and n.nspname not in ('pg_catalog', 'information_schema') and lower(c.relname) = lower(%s)
+"""
+_LISTED = """
+select n.nspname, c.relname, c.relkind in ('v', 'm'),
+    array(
+        select a.attname::text
+        from pg_catalog.pg_index i
+            cross join lateral unnest(i.indkey::int2[]) with ordinality k(number, place)
+            join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum = k.number
+        where i.indrelid = c.oid and i.indisprimary and k.place <= i.indnkeyatts
+        order by k.place),
+    array(
+        select distinct a.attname::text
+        from pg_catalog.pg_index i join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum = i.indkey[0]
+        where i.indrelid = c.oid and i.indisvalid and i.indpred is null
+        order by 1),
+    (
+        select sum(case when p.reltuples < 0 or p.relpages = 0 and p.reltuples = 0 then null else p.reltuples end)::bigint
+        from pg_catalog.pg_class p
+        where p.relkind in ('r', 'm') and (p.oid = c.oid
+            or p.oid in (select h.inhrelid from pg_catalog.pg_inherits h where h.inhparent = c.oid and c.relkind = 'p')))
+from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition
+    and n.nspname <> 'information_schema' and n.nspname !~ '^pg_'
+    and not exists (
+        select from pg_catalog.pg_depend d
+        where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
+order by 1, 2
 """
 
 
@@ -61,7 +88,7 @@ def lake_type(native: str, modifier: int) -> DataType:
         precision, scale = (modifier - 4) >> 16 & 0xFFFF, (modifier - 4) & 0x7FF
         if 1 <= precision <= MAX_PRECISION and scale <= precision:
             return DataType("decimal", precision, scale)
-    return DataType(_TYPES.get(native, "string"))
+    return DataType(TYPES.get(native, "string"))
 
 
 class Postgres(Dialect):
@@ -129,8 +156,19 @@ class Postgres(Dialect):
         oid = next(row[2] for row in rows if row[:2] == found[0])
         columns = self._fetch(_COLUMNS, (oid,))
         return SourceTable(
-            found[0], tuple(SourceColumn(column, native, lake_type(native, modifier)) for column, native, modifier in columns)
+            found[0],
+            tuple(
+                SourceColumn(column, native, lake_type(native, modifier), required=required)
+                for column, native, modifier, required in columns
+            ),
         )
+
+    @override
+    def listed(self) -> list[ListedTable]:
+        return [
+            ListedTable((schema, name), is_view=is_view, keys=tuple(keys), indexed=tuple(indexed), rows=rows)
+            for schema, name, is_view, keys, indexed, rows in self._fetch(_LISTED)
+        ]
 
     def _fetch(self, statement: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
         try:

@@ -14,12 +14,14 @@ from sqlglot import exp
 from typing_extensions import override
 
 from lakehouse.errors import SourceError, UsageError
-from lakehouse.model.types import INTEGERS, DataType
-from lakehouse.sources.dialect import Dialect, SourceColumn, SourceTable, pick
+from lakehouse.model.types import INTEGERS, MAX_PRECISION, DataType
+from lakehouse.sources.dialect import Dialect, ListedTable, SourceColumn, SourceTable, pick
+from lakehouse.transform.names import quote as identifier
 
 if TYPE_CHECKING:
     from lakehouse.model.run import Cursor
 
+COUNTED_ROWS = 1_000_000
 _REAL_DIGITS = 15
 _ISO_DAY = "[0-9][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]*"
 _DECIMAL = re.compile(r"^(?:DECIMAL|NUMERIC)\s*\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)$")
@@ -33,7 +35,9 @@ def lake_type(native: str) -> DataType:
     """
     word = native.strip().upper()
     if match := _DECIMAL.match(word):
-        return DataType("decimal", int(match[1]), int(match[2] or 0))
+        precision, scale = int(match[1]), int(match[2] or 0)
+        fits = 1 <= precision <= MAX_PRECISION and scale <= precision
+        return DataType("decimal", precision, scale) if fits else DataType("string")
     if "BOOL" in word:
         return DataType("boolean")
     if "DATETIME" in word or "TIMESTAMP" in word:
@@ -97,9 +101,55 @@ class Sqlite(Dialect):
                 given=", ".join(map(str, self._tables))[:300],
                 next_step="Correct `from` in the table's file.",
             )
-        quoted = found[0][0].replace('"', '""')
-        rows = self._rows(f'PRAGMA table_info("{quoted}")')
-        return SourceTable(found[0], tuple(SourceColumn(str(row[1]), str(row[2]), lake_type(str(row[2]))) for row in rows))
+        rows = self._fetch(f"PRAGMA table_info({identifier(found[0][0])})")
+        # SQLite takes NULL even in a primary key, unless the key is the rowid itself
+        rowid = [row[1] for row in rows if row[5]] if any(row[5] and str(row[2]).upper() == "INTEGER" for row in rows) else []
+        return SourceTable(
+            found[0],
+            tuple(
+                SourceColumn(str(row[1]), str(row[2]), lake_type(str(row[2])), required=bool(row[3]) or rowid == [row[1]]) for row in rows
+            ),
+        )
+
+    @override
+    def listed(self) -> list[ListedTable]:
+        kinds = self._fetch("SELECT name, type FROM pragma_table_list WHERE schema = 'main' AND type <> 'shadow' ORDER BY name")
+        return [self._listed(str(name), is_view=kind == "view") for name, kind in kinds if name in self._tables]
+
+    def _listed(self, name: str, *, is_view: bool) -> ListedTable:
+        try:
+            columns = self._fetch(f"PRAGMA table_info({identifier(name)})")
+            indexes = self._fetch(f"PRAGMA index_list({identifier(name)})")
+            rows = None if is_view else self._about(name)
+        except SourceError:  # a view over what is gone, a virtual table without its module: who reads it will be told
+            return ListedTable((name,), is_view=is_view, keys=(), indexed=(), rows=None)
+        keys = tuple(str(row[1]) for row in sorted((row for row in columns if row[5]), key=lambda row: int(str(row[5]))))
+        first = [
+            str(part[2])
+            for index in indexes
+            for part in self._fetch(f"PRAGMA index_info({identifier(str(index[1]))})")[:1]
+            if not index[4] and part[2] is not None
+        ]
+        return ListedTable((name,), is_view=is_view, keys=keys, indexed=tuple(dict.fromkeys([*keys[:1], *first])), rows=rows)
+
+    def _about(self, name: str) -> int | None:
+        """How many rows a table has: counted where that is quick, else as ANALYZE left it."""
+        counted = self._fetch(f"SELECT count(*) FROM (SELECT 1 FROM {identifier(name)} LIMIT {COUNTED_ROWS + 1})")[0][0]
+        if int(str(counted)) <= COUNTED_ROWS:
+            return int(str(counted))
+        if not self._fetch("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_stat1'"):
+            return None
+        literal = name.replace("'", "''")
+        found = self._fetch(f"SELECT max(CAST(stat AS integer)) FROM sqlite_stat1 WHERE tbl = '{literal}'")
+        return None if found[0][0] is None else int(str(found[0][0]))
+
+    def _fetch(self, statement: str) -> list[tuple[object, ...]]:
+        try:
+            return self._rows(statement)
+        except sqlite3.Error as exc:
+            raise SourceError(
+                f"the query failed: {exc}", where=self._path.name, next_step="See that the file is whole and not locked."
+            ) from exc
 
     @override
     def bound(self) -> datetime:
@@ -107,12 +157,7 @@ class Sqlite(Dialect):
 
     @override
     def value(self, query: exp.Expr) -> object:
-        try:
-            rows = self._rows(query.sql(dialect=self.sql))
-        except sqlite3.Error as exc:
-            raise SourceError(
-                f"the query failed: {exc}", where=self._path.name, next_step="See that the file is whole and not locked."
-            ) from exc
+        rows = self._fetch(query.sql(dialect=self.sql))
         return rows[0][0] if rows else None
 
     @override

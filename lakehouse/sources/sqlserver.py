@@ -7,6 +7,7 @@ without, rows that others move during the read can be missed or seen twice, unti
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import pytds
@@ -84,6 +85,10 @@ class SqlServer(Dialect):
             trusting=options.get("trust_server_certificate", "false").lower() == "true",
             authority=options.get("trust_server_certificate_ca"),
         )
+        if encryption.authority and not Path(encryption.authority).is_file():
+            raise UsageError(
+                "there is no file of the name that trust_server_certificate_ca gives", where=self._where, next_step="Correct its path."
+            )
         # the driver takes a spelling of "true" for a wish, and a "false" of trust beside an authority for a contradiction
         wishes = {"encrypt": str(encryption.whole).lower()} | ({"trust_server_certificate": "true"} if encryption.trusting else {})
         authority = {"trust_server_certificate_ca": encryption.authority} if encryption.authority and not encryption.trusting else {}
@@ -157,6 +162,7 @@ class SqlServer(Dialect):
             ),
         )
 
+    @override
     def listed(self) -> list[ListedTable]:
         """The tables and views of the database, by their names; row counts are the server's own."""
         keys: dict[tuple[str, str], list[str]] = {}

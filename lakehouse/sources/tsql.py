@@ -13,7 +13,7 @@ from lakehouse.sources.dialect import SourceColumn, require_ordered
 if TYPE_CHECKING:
     from lakehouse.model.run import Cursor
 
-_TYPES = {
+TYPES = {
     "bit": "boolean",
     "tinyint": "smallint",
     "smallint": "smallint",
@@ -52,7 +52,7 @@ def lake_type(native: str, precision: int | None, scale: int | None) -> DataType
     """
     if native in ("decimal", "numeric", "money", "smallmoney") and precision is not None and scale is not None:
         return DataType("decimal", precision, scale)
-    return DataType(_TYPES.get(native, "string"))
+    return DataType(TYPES.get(native, "string"))
 
 
 def output(column: SourceColumn, kind: DataType) -> exp.Expr:

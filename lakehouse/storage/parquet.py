@@ -33,7 +33,7 @@ ROWS_A_FILE = 2_000_000
 ROWS_A_GROUP = 262_144
 MAX_STATISTIC_TEXT = 64
 MAX_EXACT_DIGITS = 15
-SAMPLE_ROWS, FEW_VALUES = 4096, 512
+SAMPLE_ROWS, SAMPLE_BYTES, FEW_VALUES = 4096, 65_536, 512
 CHECKSUM = "xxh3_128"
 
 
@@ -134,7 +134,9 @@ def _write_file(place: Place, schema: pa.Schema, first: pa.Table, groups: Iterat
     footers: list[pq.FileMetaData] = []
     group: pa.Table | None = first
     rows = 0
-    with pq.ParquetWriter(sink, schema, compression="snappy", use_dictionary=_repetitive(first), metadata_collector=footers) as writer:
+    repetitive = _repetitive(first)
+    codecs = {name: "none" if name not in repetitive and _is_dense(first, name) else "snappy" for name in schema.names}
+    with pq.ParquetWriter(sink, schema, compression=codecs, use_dictionary=repetitive, metadata_collector=footers) as writer:
         while group is not None:
             writer.write_table(group, row_group_size=ROWS_A_GROUP)
             rows += group.num_rows
@@ -157,6 +159,16 @@ def _repetitive(group: pa.Table) -> list[str]:
     few = max(1, min(FEW_VALUES, sample.num_rows // 8))
     kinds = [field for field in group.schema if not pa.types.is_boolean(field.type)]
     return [field.name for field in kinds if pc.count_distinct(sample.column(field.name), mode="all").as_py() <= few]
+
+
+def _is_dense(group: pa.Table, name: str) -> bool:
+    """Whether a column's texts or bytes are such that compression takes long and saves less than a quarter: hashes, ids, pictures."""
+    kind = group.schema.field(name).type
+    if not (pa.types.is_string(kind) or pa.types.is_binary(kind)):
+        return False
+    sample = group.column(name).slice(0, SAMPLE_ROWS // 4).cast(pa.binary()).drop_null().to_pylist()
+    text = b"".join(sample)[:SAMPLE_BYTES]
+    return bool(text) and len(pa.compress(text, codec="snappy")) > len(text) * 3 // 4
 
 
 def _statistics(footer: pq.FileMetaData, schema: pa.Schema) -> str:

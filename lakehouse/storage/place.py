@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lakehouse.layout import is_azure
@@ -67,6 +68,7 @@ class Places:
         """Keep the settings; nothing is reached yet."""
         self._settings = azure
         self._accounts: dict[str, Account] = {}
+        self._lock = Lock()
 
     def at(self, uri: str) -> Place:
         """The place at a URI that `layout` made.
@@ -78,7 +80,8 @@ class Places:
             return Folder(uri)
         from lakehouse.storage.azure.place import AzurePlace, account  # noqa: PLC0415  a lake in a folder does not load it
 
-        return AzurePlace(uri, account(uri, self._settings, self._accounts))
+        with self._lock:
+            return AzurePlace(uri, account(uri, self._settings, self._accounts))
 
     def filesystems(self, uris: Iterable[str]) -> list[Any]:
         """The file systems that a SQL engine needs beside its own to read below these URIs."""

@@ -9,13 +9,28 @@ import pytest
 from lakehouse.errors import SourceDataError
 from tests.contract.backend import Backend, define
 
+MARIADB = {
+    "text": "longtext",
+    "bytea": "longblob",
+    "real": "float",
+    "timestamp": "datetime(6)",
+    "timestamp(3)": "datetime(3)",
+    "timestamptz": "datetime(6)",
+    "boolean": "boolean",
+}
+
 
 class Case:
     """Values and the lake type that they are read as; `wanted` is what must arrive: by default the values themselves, parsed."""
 
     def __init__(self, lake: str, sqlite_type: str, postgresql_type: str, given: Sequence[object], wanted: Sequence[object] = ()) -> None:
         self.lake, self.given = lake, given
-        self.native = {"sqlite": sqlite_type, "postgresql": postgresql_type}
+        self.native = {
+            "sqlite": sqlite_type,
+            "postgresql": postgresql_type,
+            "mariadb": MARIADB.get(postgresql_type, postgresql_type),
+            "sqlserver": postgresql_type,
+        }
         self.wanted = [*wanted] or [self._parsed(value) for value in given]
 
     def _parsed(self, value: object) -> object:
@@ -50,16 +65,23 @@ EXACT = [
     Case("timestamp", "TIMESTAMP", "timestamptz", ["2024-02-29 10:20:30.123456+00:00", "0001-01-01 00:00:00+00:00"]),
     Case("string", "TEXT", "text", ["", 'o\'clock "quoted"', "two\nlines\r\n\ttab", "back\\slash %s %%", "😀 é 漢", " spaces "]),
     Case("string", "VARCHAR(9)", "varchar(9)", ["a", "", "123456789"]),
-    Case("binary", "BLOB", "bytea", [b"", b"\x00\xff\x00", b"'quoted'"]),
     Case("string", "INTEGER", "integer", [7, -1], ["7", "-1"]),
 ]
 
 
 @pytest.mark.parametrize("case", EXACT, ids=lambda case: f"{case.lake} from {case.native['sqlite']} or {case.native['postgresql']}")
 def test_values_arrive_exactly(backend: Backend, case: Case) -> None:
-    arrived = backend.through(case.native, [None, None, *case.given, None], case.lake)
+    given = [str(value).removesuffix("+00:00") if backend.kind == "mariadb" and case.lake == "timestamp" else value for value in case.given]
+    arrived = backend.through(case.native, [None, None, *given, None], case.lake)
     assert arrived == [None, None, *case.wanted, None]
     assert [type(value) for value in arrived[2:-1]] == [type(value) for value in case.wanted]
+
+
+@pytest.mark.parametrize(("kind", "native"), [("sqlite", "BLOB"), ("postgresql", "bytea"), ("mariadb", "longblob")])
+def test_bytes_arrive_exactly(request: pytest.FixtureRequest, kind: str, native: str) -> None:
+    backend: Backend = request.getfixturevalue(kind)
+    values = [None, b"", b"\x00\xff\x00", b"'quoted'", None]
+    assert backend.through(native, values, "binary") == values
 
 
 @pytest.mark.parametrize("case", EXACT, ids=lambda case: f"{case.lake} from {case.native['sqlite']} or {case.native['postgresql']}")
@@ -68,7 +90,13 @@ def test_columns_without_any_value_stay_empty(sqlite: Backend, case: Case) -> No
 
 
 def test_types_are_discovered_where_none_are_declared(backend: Backend) -> None:
-    if backend.is_sqlite:
+    if backend.kind == "sqlserver":
+        backend.execute("create table t (a integer, b bigint, c float, d datetime, e text)")
+        types = "integer bigint double timestamp string"
+    elif backend.kind == "mariadb":
+        backend.execute("create table t (a int, b decimal(12,2), c date, d datetime, e blob, f double, g boolean, h varchar(5), i float)")
+        types = "integer decimal(12,2) date timestamp binary double boolean string float"
+    elif backend.is_sqlite:
         backend.execute("create table t (a INTEGER, b DECIMAL(12,2), c DATE, d DATETIME, e BLOB, f REAL, g BOOLEAN, h VARCHAR(5), i)")
         types = "bigint decimal(12,2) date timestamp binary double boolean string string"
     else:
@@ -85,7 +113,8 @@ def test_empty_table_gives_no_batch(backend: Backend) -> None:
 def test_first_row_without_any_value(backend: Backend) -> None:
     backend.execute("create table t (a integer, b double precision, c decimal(12,2), d timestamp, e text, f date, g boolean)")
     backend.insert("t", (None,) * 7, (1, 0.5, "0.10", "2024-01-01 00:00:00.5", "x", "2024-01-01", True))
-    none, row = sorted(backend.read(define("t")), key=lambda row: row["a"] is not None)
+    lake = {"a": "bigint", "b": "double", "c": "decimal(12,2)", "d": "timestamp", "e": "string", "f": "date", "g": "boolean"}
+    none, row = sorted(backend.read(define("t", columns=lake)), key=lambda row: row["a"] is not None)
     assert set(none.values()) == {None}
     assert list(row.values()) == [
         1,
@@ -122,12 +151,11 @@ def test_first_row_without_any_value(backend: Backend) -> None:
         ("timestamp", "TEXT", "text", "2024-02-29 10:20:30.1234567"),
         ("timestamp", "TEXT", "text", "2024-02-29 25:00:00"),
         ("timestamp", "TEXT", "text", "2024-02-29 10:20:30+02:00"),
-        ("timestamp", "TEXT", "timestamp", "infinity"),
-        ("timestamp", "TEXT", "timestamptz", "-infinity"),
     ],
 )
 def test_values_that_do_not_fit_are_refused(backend: Backend, lake: str, sqlite_type: str, postgresql_type: str, value: object) -> None:
-    native = {"sqlite": sqlite_type, "postgresql": postgresql_type}
+    native = {"sqlite": sqlite_type, "postgresql": postgresql_type, "sqlserver": postgresql_type}
+    native["mariadb"] = MARIADB.get(postgresql_type, postgresql_type)
     with pytest.raises(SourceDataError, match=r"shop\.tested.* v ") as caught:
         backend.through(native, [None, value], lake)
     assert caught.value.next_step
@@ -199,16 +227,39 @@ def test_a_domain_is_read_as_its_declared_type(postgresql: Backend) -> None:
     ("native", "value"),
     [
         ("numeric(12,2)", "NaN"),
+        ("timestamp", "infinity"),
+        ("timestamptz", "-infinity"),
         ("date", "infinity"),
         ("date", "-infinity"),
         ("date", "0044-03-15 BC"),
         ("timestamp", "0044-03-15 BC"),
-        ("timestamptz", "294276-12-31"),
     ],
 )
-def test_postgresql_values_that_no_lake_type_holds_are_refused(postgresql: Backend, native: str, value: str) -> None:
+def test_postgresql_values_that_no_lake_type_holds_are_refused(
+    postgresql: Backend, native: str, value: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SourceDataError, match=r"shop\.tested.* v "):
         postgresql.through(native, [None, value])
+    assert "panic" not in capfd.readouterr().err
+
+
+def test_postgresql_instants_beyond_the_driver_s_years_are_refused(postgresql: Backend) -> None:
+    with pytest.raises(SourceDataError, match=r"shop\.tested.* v "):
+        postgresql.through("timestamptz", [None, "294276-12-31"])
+
+
+@pytest.mark.parametrize(
+    ("native", "value", "lake", "wanted"),
+    [
+        ("numeric(12,2)", "7.00", "bigint", 7),
+        ("numeric(12,2)", "7.25", "double", 7.25),
+        ("numeric(12,2)", "7.25", "string", "7.25"),
+        ("numeric(38,0)", "9" * 38, "decimal(38,0)", Decimal("9" * 38)),
+        ("timestamp", "2024-02-29 00:00:00", "date", date(2024, 2, 29)),
+    ],
+)
+def test_postgresql_types_may_be_declared_otherwise(postgresql: Backend, native: str, value: str, lake: str, wanted: object) -> None:
+    assert postgresql.through(native, [None, value], lake) == [None, wanted]
 
 
 def test_timestamptz_is_utc_whatever_the_writer_s_zone(postgresql: Backend) -> None:
@@ -229,6 +280,13 @@ def test_sqlite_doubles_may_hold_whole_numbers(sqlite: Backend) -> None:
         sqlite.read(define("passage", columns={"v": "double"}))
 
 
+@pytest.mark.parametrize("native", ["double precision", "real"])
 @pytest.mark.parametrize("value", ["inf", "-inf", "nan"])
-def test_doubles_keep_what_is_no_number(postgresql: Backend, value: str) -> None:
-    assert [str(found) for found in postgresql.through("double precision", [float(value)])] == [value]
+def test_doubles_keep_what_is_no_number(postgresql: Backend, native: str, value: str) -> None:
+    assert [str(found) for found in postgresql.through(native, [float(value)])] == [value]
+
+
+def test_numbers_that_are_none_become_doubles_where_they_are_declared_so(postgresql: Backend, capfd: pytest.CaptureFixture[str]) -> None:
+    (found,) = postgresql.through("numeric(12,2)", ["NaN"], "double")
+    assert str(found) == "nan"
+    assert "panic" not in capfd.readouterr().err

@@ -43,3 +43,16 @@ def test_read_again(tmp_path: Path, rows: int) -> None:
         change_source(project / "source.db", statements)
         step = house.run().steps[0]
         assert (what, step.error, step.rows_out) == (what, None, expected)
+
+
+def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
+    project = write_project(tmp_path, FILES)
+    change_source(project / "source.db", TABLE.format(rows=5))
+    house = open_shop(project)
+    assert house.run().status == "success"
+    (file,) = (project / "lake" / "bronze" / "orders").glob("*.parquet")
+    file.unlink()
+    error = house.run().steps[0].error
+    assert error is not None
+    assert error["kind"] == "StorageError"
+    assert file.name in error["message"]

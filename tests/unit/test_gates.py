@@ -118,11 +118,16 @@ def test_no_module_knows_the_flows(house: Path) -> None:
 @pytest.mark.parametrize(
     ("contract", "library"),
     [
+        ("azure", "adlfs"),
+        ("azure", "azure"),
         ("connectorx", "connectorx"),
         ("deltalake", "deltalake"),
         ("duckdb", "duckdb"),
+        ("openssl", "OpenSSL"),
         ("prefect", "prefect"),
         ("psycopg", "psycopg"),
+        ("pymysql", "pymysql"),
+        ("pytds", "pytds"),
         ("terminal", "rich"),
         ("terminal", "typer"),
     ],

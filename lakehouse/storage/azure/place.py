@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import obstore
@@ -66,6 +67,7 @@ class Account:
         if settings.emulator and name == EMULATOR_ACCOUNT and not (self._sas or settings.client_id):
             self._key = self._key or EMULATOR_KEY
         self.answered: dict[str, StorageError | None] = {}
+        self.asking = Lock()
 
     @cached_property
     def _tokens(self) -> Tokens:
@@ -169,13 +171,15 @@ class AzurePlace:
             StorageError: The account, the container or the credential is wrong.
         """
         answered = self._account.answered
-        if self._container not in answered:
-            answered[self._container] = self._first_contact()
+        with self._account.asking:
+            if self._container not in answered:
+                answered[self._container] = self._first_contact()
         if error := answered[self._container]:
             raise error
 
     def _first_contact(self) -> StorageError | None:
         try:
+            self._account.options()
             store = self._account.store(self._container, self._prefix, patient=False)
             next(iter(obstore.list(store, "_first_contact")), None)
         except BaseError as exc:

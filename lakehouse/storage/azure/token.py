@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -10,7 +11,6 @@ from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import ClientSecretCredential, DefaultAzureCredential
 
 from lakehouse.errors import StorageError
-from lakehouse.storage.refusal import reason
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SCOPE = "https://storage.azure.com/.default"
 RENEW_SECONDS = 300
+logging.getLogger("azure").addHandler(logging.NullHandler())  # what went wrong is in our error; Python would print it beside that
 
 
 class Tokens:
@@ -52,7 +53,7 @@ class Tokens:
                     self._token = self._credential.get_token(SCOPE)
                 except (ClientAuthenticationError, ValueError) as exc:
                     raise StorageError(
-                        f"Azure gives no token: {reason(exc)}",
+                        f"Azure gives no token: {str(exc).partition(chr(10))[0][:200]}",
                         where="azure",
                         expected="LAKEHOUSE_AZURE__KEY, __SAS or __CLIENT_SECRET, `az login`, or a managed identity",
                         next_step="Set one of them and run again.",

@@ -1,0 +1,113 @@
+"""The whole road with the lake on Azurite, by the command line: the same star as in a folder, lost answers or not."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lakehouse import Lakehouse
+from tests.cli.project import Project
+from tests.faulty import Fault, proxy_before
+from tests.lakes import content
+from tests.servers import Azurite
+from tests.stores import make_container
+
+TABLES = ("bronze.users", "bronze.orders", "silver.users", "silver.orders", "gold.dim_user", "gold.fact_order")
+NAMES = ("bronze/users", "bronze/orders", "silver/users", "silver/orders", "gold/dim_user", "gold/fact_order", "_ledger/steps")
+CHANGES = """
+update Users set name = 'Anna', updated_at = '2024-01-10 10:00:00' where user_id = 1;
+insert into Users values (3, 'Cid', '2024-01-04 10:00:00');
+insert into Orders values (13, 1, 5, '2024-01-11 12:00:00');
+"""
+
+
+Content = dict[str, Counter[tuple[object, ...]]]
+
+
+def environment(lake: Mapping[str, str]) -> dict[str, str]:
+    """Settings as the command line takes them."""
+    return {"__".join(words.upper().split(".")): value for words, value in lake.items()}
+
+
+def tables(project: Project, lake: Mapping[str, str]) -> Content:
+    """All rows of all tables, without what names the run."""
+    settings: dict[str, Any] = {"azure": {}, "layer": {}}
+    for words, value in lake.items():
+        group, _, name = words.partition(".")
+        settings |= {group: settings[group] | {name: value}} if name else {group: value}
+    house = Lakehouse.open(project.folder, **settings)
+    by_engine = {table: house.sql(f"select * from {table}").drop("_run_id", strict=False) for table in TABLES}
+    found = {table: Counter(rows.rows()) for table, rows in by_engine.items()}
+    assert found == {table: content(house, table) for table in TABLES}
+    return found
+
+
+def walk(project: Project, lake: Mapping[str, str]) -> list[Content]:
+    """Two days of the project: the tables after each, and a third run that changes nothing."""
+    after = []
+    for day in (1, 2):
+        done = project.call("run", "-o", "json", CLOCK=f"2024-02-0{day}T00:00:00Z", **environment(lake))
+        assert (done.code, done.json["status"]) == (0, "success"), done.err
+        after.append(tables(project, lake))
+        project.change(CHANGES.replace("insert", "insert or replace"))
+    assert project.call("run", "-o", "json", CLOCK="2024-02-03T00:00:00Z", **environment(lake)).json["status"] == "unchanged"
+    return after
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> list[Content]:
+    return walk(Project.make(tmp_path_factory.mktemp("local")), {})
+
+
+def test_a_lake_in_a_container_has_the_same_star(project: Project, azurite: Azurite, local: list[Content]) -> None:
+    lake = {"lake": f"abfss://{make_container(azurite.url)}/prod", "azure.emulator": azurite.url}
+    assert walk(project, lake) == local
+    assert not (project.folder / "lake").exists()
+    status = project.call("status", "-o", "json", **environment(lake)).json
+    assert {row["last_run"] for row in status} == {"unchanged"}
+
+
+def test_each_layer_in_a_container_of_its_own(project: Project, azurite: Azurite, local: list[Content]) -> None:
+    layers = {f"layer.{layer}": f"az://{make_container(azurite.url)}" for layer in ("bronze", "silver")}
+    assert walk(project, {"azure.emulator": azurite.url, "layer.gold": "star", **layers}) == local
+    assert sorted(path.name for path in project.folder.joinpath("star").iterdir()) == ["dim_user", "fact_order"]
+    assert [path.name for path in project.folder.joinpath("lake").iterdir()] == ["_ledger"]
+
+
+def test_the_same_star_though_every_commit_loses_its_answer(project: Project, azurite: Azurite, local: list[Content]) -> None:
+    with proxy_before(azurite.url) as proxy:
+        lake = {"lake": f"abfss://{make_container(azurite.url)}/prod", "azure.emulator": proxy.url}
+        proxy.set(*(Fault("PUT", f"/{name}/_delta_log/{version:020}.json", "lost") for name in NAMES for version in range(9)))
+        assert walk(project, lake) == local
+        assert sum(proxy.struck()) > 2 * len(NAMES)
+
+
+def test_a_wrong_key_fails_soon_and_is_not_shown(project: Project, azurite: Azurite) -> None:
+    key = "c2VjcmV0IGtleQ=="
+    lake = {"LAKE": f"abfss://{make_container(azurite.url)}", "AZURE__EMULATOR": azurite.url, "AZURE__KEY": key}
+    for words in (("run",), ("status",), ("query", "select * from silver.users")):
+        done = project.call(*words, **lake)
+        assert done.code == 1, done.out
+        assert "refuses the key" in done.err
+        assert key not in done.err + done.out
+
+
+def test_a_lake_in_a_folder_loads_nothing_of_azure(loaded: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAKEHOUSE_CONNECTION__SHOP", loaded.url)
+    monkeypatch.setenv("LAKEHOUSE_CLOCK", "2024-02-01T00:00:00Z")
+    script = """if True:
+        import sys
+        from lakehouse import Lakehouse
+        house = Lakehouse.open(sys.argv[1])
+        assert house.run().status == "unchanged"
+        house.sql("select 1 from silver.users")
+        print({name.partition(".")[0] for name in sys.modules} & {"adlfs", "aiohttp", "azure", "fsspec"})
+    """
+    done = subprocess.run((sys.executable, "-c", script, Path(loaded.folder)), capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "set()\n"), done.stderr
