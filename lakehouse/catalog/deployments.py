@@ -22,7 +22,9 @@ _ENTRYPOINT = re.compile(r"^([A-Za-z0-9_./-]+\.py):(\w+)$")
 _PLACEHOLDER = re.compile(r"\{\{(.*?)\}\}")
 _KNOWN = re.compile(r"^\s*(\$[A-Za-z_][A-Za-z0-9_]*|prefect\.(variables|blocks)\.[A-Za-z0-9_.\-\[\]]+|ctx\.[A-Za-z0-9_.]+)\s*$")
 _BLOCK = re.compile(r"^\s*\{\{\s*prefect\.blocks\.[^}]*\}\}\s*$")
-_SECRET = re.compile(r"password|passwd|secret|token|credential|(api|access|account|private)_?key|^lakehouse_connection__", re.IGNORECASE)
+_SECRET = re.compile(
+    r"password|passwd|secret|token|credential|(api|access|account|private)key|(^|_)(key|sas)$|^lakehouse_connection__", re.IGNORECASE
+)
 _URL_PASSWORD = re.compile(r"://[^/\s@:]*:[^/\s@]+@")
 _MACHINE_PATH = re.compile(r"(^|[\s\"'=:])(/[A-Za-z0-9_.]|~/|[A-Za-z]:[\\/]|file:/)")
 

@@ -105,6 +105,7 @@ def test_a_project_needs_no_deployments(tmp_path: Path) -> None:
         ("{{ prefect.variables.lake }}", "C:/lake", 19, "LAKEHOUSE_LAKE", "a path of one machine"),
         ("{{ prefect.variables.lake }}", "postgresql://ann:pw@host/shop", 19, "LAKEHOUSE_LAKE", "a URL with a password"),
         ("{LAKEHOUSE_LAKE: ", "{LAKEHOUSE_CONNECTION__SHOP: ", 19, "LAKEHOUSE_CONNECTION__SHOP", "the worker's environment"),
+        ("{LAKEHOUSE_LAKE: ", "{LAKEHOUSE_AZURE__KEY: ", 19, "LAKEHOUSE_AZURE__KEY", "the worker's environment"),
         ("{LAKEHOUSE_LAKE: ", "{AZURE_CLIENT_SECRET: ", 19, "AZURE_CLIENT_SECRET", "the worker's environment"),
         ("{{ $LAKEHOUSE_PROJECT }}", "{{ LAKEHOUSE_PROJECT }}", 4, "directory", "does not know"),
         ("tags: [shop]", "tags: &tags [shop]", 8, "", "anchors"),
