@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from tests.servers import free_port
 
 ROOT = Path(__file__).parents[2]
 PREFECT = Path(sys.executable).parent / "prefect"
-START_SECONDS = 90
+START_SECONDS = 120
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
@@ -67,7 +68,7 @@ class Prefect:
         with (self.home / f"{words[0]}.log").open("ab") as log:
             return subprocess.Popen((PREFECT, *words), cwd=self.home, env=self.environment | settings, stdout=log, stderr=log)
 
-    def wait(self, done: Callable[[], Any], seconds: float = 90) -> Any:  # noqa: ANN401  what `done` gives
+    def wait(self, done: Callable[[], Any], seconds: float = 180) -> Any:  # noqa: ANN401  what `done` gives
         """What `done` gives, as soon as it is anything; fails with the logs."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -161,11 +162,11 @@ class Prefect:
         return {limit["name"].split("-", 2)[2]: limit["active_slots"] for limit in found if limit["name"].startswith("lakehouse-")}
 
     @contextmanager
-    def held(self, table: str) -> Iterator[None]:
-        """Another run writes the table."""
-        found = self.read("POST", "/v2/concurrency_limits/filter", {})
-        names = [limit["name"] for limit in found if limit["name"].endswith(f"-{table}")]
-        lease = self.read("POST", "/v2/concurrency_limits/increment-with-lease", {"slots": 1, "names": names})["lease_id"]
+    def held(self, lake: Path, table: str) -> Iterator[None]:
+        """Another run writes a table of the lake."""
+        name = f"lakehouse-{sha256(lake.as_uri().encode()).hexdigest()[:8]}-{table}"
+        self.ask("POST", "/v2/concurrency_limits/", {"name": name, "limit": 1})  # refused where it is there already
+        lease = self.read("POST", "/v2/concurrency_limits/increment-with-lease", {"slots": 1, "names": [name]})["lease_id"]
         try:
             yield
         finally:

@@ -110,7 +110,7 @@ def test_a_cancelled_stream_ends_after_its_poll_and_wrong_values_fail_clearly(de
 
 def test_a_run_waits_for_the_writer_of_its_table_and_can_be_cancelled(deployed: Deployed) -> None:
     prefect = deployed.prefect
-    with prefect.held("users"):
+    with prefect.held(deployed.shop.folder / "lake", "users"):
         daily = prefect.started("daily", tables=["users"])
         prefect.wait(lambda: "another run is writing it" in prefect.logged(daily))
         prefect.cancel(daily)
