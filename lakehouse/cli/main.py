@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from lakehouse.cli import run as loads
+from lakehouse.cli.demo import demo
 from lakehouse.cli.discover import discover
 from lakehouse.cli.doctor import doctor
 from lakehouse.cli.init import init
@@ -40,22 +41,10 @@ def _main(
     """SQL sources become Delta tables and a star schema, on one machine."""
 
 
+app.command()(demo)
 app.command()(init)
 app.command()(discover)
 app.command()(doctor)
-
-
-@app.command()
-def demo(
-    project: Project = Path(),
-    rows: Annotated[int, typer.Option("--rows", min=100, help="Streams of the simulated source on its first day.")] = 200_000,
-    reset: Annotated[bool, typer.Option("--reset", help="Start over: forget the demo's source and lake.")] = False,
-    output: Output = Format.TEXT,
-) -> None:
-    """Make a living source, run two of its days through the lake, and show the star."""
-    from lakehouse.cli.demo import demo as show
-
-    show(project.resolve(), rows=rows, reset=reset, output=output)
 
 
 @app.command()

@@ -60,9 +60,9 @@ def stream(
     """Poll the sources in small windows until told to stop; json prints one run a line."""
     from lakehouse.pipeline.walk import exit_code
 
-    step, length = _span("--every", every), None if for_ is None else _span("--for", for_)
+    step, length = span("--every", every), None if for_ is None else span("--for", for_)
     polls, rows, report = 0, 0, None
-    for report in _stopping(lambda stop: open_house(project).stream(select or (), every=step, for_=length, once=once, stop=stop)):
+    for report in stopping(lambda stop: open_house(project).stream(select or (), every=step, for_=length, once=once, stop=stop)):
         polls += 1
         came = sum(each.rows_out for each in report.steps if each.step == "bronze")
         rows += came
@@ -74,7 +74,7 @@ def stream(
     raise typer.Exit(exit_code(report))
 
 
-def _stopping(start: Callable[[Event], Iterator[Run]]) -> Iterator[Run]:
+def stopping(start: Callable[[Event], Iterator[Run]]) -> Iterator[Run]:
     """The runs of a stream that SIGTERM or Ctrl-C ends after the poll under way; the second Ctrl-C ends it at once."""
     stop = Event()
 
@@ -115,19 +115,20 @@ def _bound(option: str, text: str) -> Cursor:
         raise UsageError(f"{option} cannot be read", expected=Bound, given=text[:40], next_step="Write it so.") from None
 
 
-def _span(option: str, text: str) -> timedelta:
+def span(option: str, text: str) -> timedelta:
+    """The span of time that an option names."""
     from lakehouse.errors import UsageError
     from lakehouse.model.words import parse_lookback
 
     try:
-        span = timedelta(seconds=float(text[:-1])) if SECONDS.match(text) else parse_lookback(text)
+        found = timedelta(seconds=float(text[:-1])) if SECONDS.match(text) else parse_lookback(text)
     except ValueError:
-        span = 0
-    if not isinstance(span, timedelta):
+        found = 0
+    if not isinstance(found, timedelta):
         raise UsageError(
             f"{option} cannot be read", expected="a number and a unit such as 0.5s, 10s, 5m, 1h", given=text[:40], next_step="Write it so."
         )
-    return span
+    return found
 
 
 def _finish(report: Run, output: Format) -> None:

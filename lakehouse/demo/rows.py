@@ -7,20 +7,20 @@ from itertools import accumulate
 from random import Random
 
 from lakehouse.demo import words
+from lakehouse.demo.store import Row
 
 SCHEMA = """
-CREATE TABLE sim_state (name varchar(20) PRIMARY KEY, value bigint NOT NULL);
 CREATE TABLE DimUser (user_id int PRIMARY KEY, user_name varchar(255),
   country varchar(255), subscription_type varchar(50), start_date date, end_date date,
-  updated_at datetime);
+  updated_at timestamp);
 CREATE TABLE DimArtist (artist_id int PRIMARY KEY, artist_name varchar(255),
-  genre varchar(100), country varchar(100), updated_at datetime);
+  genre varchar(100), country varchar(100), updated_at timestamp);
 CREATE TABLE DimTrack (track_id int PRIMARY KEY, track_name varchar(255), artist_id int,
-  album_name varchar(255), duration_sec int, release_date date, updated_at datetime);
+  album_name varchar(255), duration_sec int, release_date date, updated_at timestamp);
 CREATE TABLE DimDate (date_key int PRIMARY KEY, date date, day int, month int, year int,
   weekday varchar(20));
 CREATE TABLE FactStream (stream_id bigint PRIMARY KEY, user_id int, track_id int,
-  date_key int, listen_duration int, device_type varchar(50), stream_timestamp datetime)
+  date_key int, listen_duration int, device_type varchar(50), stream_timestamp timestamp)
 """
 KEYS_AND_CURSORS = {
     "DimUser": ("user_id", "updated_at"),
@@ -28,6 +28,7 @@ KEYS_AND_CURSORS = {
     "DimTrack": ("track_id", "updated_at"),
     "FactStream": ("stream_id", "stream_timestamp"),
 }
+TABLES = (*KEYS_AND_CURSORS, "DimDate")
 _OTHER_PLAN = """coalesce(nullif(:value, subscription_type),
   CASE subscription_type WHEN 'Free' THEN 'Premium' ELSE 'Free' END)"""
 # A column, its new value in SQL, and the word that goes in as :value.
@@ -49,9 +50,9 @@ CHANGES: dict[str, tuple[tuple[str, str, Callable[[Random], str]], ...]] = {
 CALENDAR = (date(2024, 1, 1), date(2027, 12, 31))
 LAST_SECOND = 86_399
 _CHUNK = 10_000
+_USER_SKEW, _TRACK_SKEW = 0.6, 0.9
 _NOBODY = range(0)
 
-Row = tuple[int | str | None, ...]
 Weights = list[float]
 
 
@@ -118,8 +119,7 @@ class Maker:
                 else:
                     micro = int(rng.random() * 1_000_000) if shape % 2 else 0
                     at = instant(day, second, micro)
-                heard = max(5, int(_duration(track) * min(1.0, rng.random() * 1.5)))
-                yield keys[place], user, track, date_key, heard, words.device(rng), at
+                yield keys[place], user, track, date_key, heard(rng, track), words.device(rng), at
 
     def anytime(self, on: date, least: int = 0, most: int = LAST_SECOND) -> str:
         """Return an instant of that day, in seconds or microseconds, before `most`."""
@@ -149,6 +149,16 @@ def popularity(size: int, steepness: float) -> Weights:
     # An odd factor permutes the ranks, and a new key leaves those of all others alone.
     ranks = (500 + key * 40_503 % 65_536 for key in range(1, size + 1))
     return list(accumulate(float(rank**-steepness) for rank in ranks))
+
+
+def popular(users: range, tracks: range) -> tuple[Weights, Weights]:
+    """Return weights of all users and of all tracks up to the last of each."""
+    return popularity(users.stop - 1, _USER_SKEW), popularity(tracks.stop - 1, _TRACK_SKEW)
+
+
+def heard(rng: Random, track: int) -> int:
+    """Return for how many seconds somebody listened to a track, often to all of it."""
+    return max(5, int(_duration(track) * min(1.0, rng.random() * 1.5)))
 
 
 def instant(on: date | str, second: int, micro: int = 0) -> str:

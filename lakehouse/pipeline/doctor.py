@@ -50,8 +50,16 @@ def doctor(project: Path, settings: Settings | None = None) -> list[Check]:
     if settings is not None:
         for name in _connections(project):
             probes[f"connection {name}"] = partial(_connection, project, settings, name)
-        probes["lake"] = partial(_lake, project, settings)
-        probes["disk"] = partial(_disk, project, settings)
+        try:
+            places = _places(project, settings)
+        except LakehouseError as exc:
+            places = {}
+            strange.append(Check("lake", "fail", _what(exc), exc.next_step))
+        for label, uri in places.items():
+            probes[label] = partial(_rights, settings, label, uri)
+            if not is_azure(uri):
+                disk = f"disk of {label}"
+                probes[disk] = partial(_disk, disk, uri)
     waiting = _started(probes)
     checks = [check_python(), *check_libraries(), check_prefect(), check_time_zones(), check_clock(settings), *known, *strange]
     checks += _metadata(project)
@@ -144,31 +152,30 @@ def _connection(project: Path, settings: Settings, name: str) -> list[Check]:
     return checks
 
 
-def _lake(project: Path, settings: Settings) -> list[Check]:
-    """The rights on the lake, and on each layer that lives elsewhere."""
+def _places(project: Path, settings: Settings) -> dict[str, str]:
+    """The URI of the lake, and of each layer that lives elsewhere."""
+    lake = lake_uri(settings.lake, project)
+    layers = layer_uris(lake, settings.layer, project)
+    return {"lake": lake, **{f"layer {layer}": layers[layer] for layer in settings.layer}}
+
+
+def _rights(settings: Settings, label: str, uri: str) -> list[Check]:
     from lakehouse.storage.place import Places  # noqa: PLC0415  the stores are loaded where one is asked
     from lakehouse.storage.rights import VERBS, opened, refusals  # noqa: PLC0415
 
-    lake = lake_uri(settings.lake, project)
-    layers = layer_uris(lake, settings.layer, project)
-    places, checks = Places(settings.azure), []
-    for label, uri in {"lake": lake, **{f"layer {layer}": layers[layer] for layer in settings.layer}}.items():
-        with opened(places.at(uri)) as store:
-            refused = refusals(store)
-        fix = f"Grant the right, or correct LAKEHOUSE_{label.upper().replace(' ', '__')}."
-        checks += [Check(label, "fail", f"{uri} refuses to {verb}: {reason}", fix) for verb, reason in refused.items()]
-        checks += [] if refused else [Check(label, "ok", f"{uri} lets us {', '.join(VERBS)}")]
-    return checks
+    with opened(Places(settings.azure).at(uri)) as store:
+        refused = refusals(store)
+    if not refused:
+        return [Check(label, "ok", f"{uri} lets us {', '.join(VERBS)}")]
+    fix = f"Grant the right, or correct LAKEHOUSE_{label.upper().replace(' ', '__')}."
+    return [Check(label, "fail", f"{uri} refuses to {verb}: {reason}", fix) for verb, reason in refused.items()]
 
 
-def _disk(project: Path, settings: Settings) -> list[Check]:
-    uri = lake_uri(settings.lake, project)
-    if is_azure(uri):
-        return []
+def _disk(label: str, uri: str) -> list[Check]:
     folder = Path(folder_of(uri))
     there = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(there).free
-    what = f"{free / 1024**3:,.1f} GiB are free for the lake"
+    what = f"{free / 1024**3:,.1f} GiB are free"
     if free >= NEARLY_FULL_BYTES:
-        return [Check("disk", "ok", what)]
-    return [Check("disk", "fail" if free < FULL_BYTES else "warn", what, "Free some space, or set LAKEHOUSE_LAKE to a larger disk.")]
+        return [Check(label, "ok", what)]
+    return [Check(label, "fail" if free < FULL_BYTES else "warn", what, "Free some space, or move it to a larger disk.")]

@@ -16,7 +16,7 @@ ENVIRONMENT = """\
 # The settings by name. Copy this file to .env, take the `# ` away from what you set, and give it a value there:
 # .env holds secrets and stays out of git.
 
-# where the lake is: a folder
+# where the lake is: a folder, or abfss://container@account.dfs.core.windows.net/path
 # LAKEHOUSE_LAKE=
 # the URL of the connection that metadata calls `my_database`; one variable for each connection
 # LAKEHOUSE_CONNECTION__MY_DATABASE=

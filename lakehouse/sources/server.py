@@ -47,7 +47,8 @@ def ask(dialect: Dialect) -> Server:
     dialect.value(exp.select(exp.Literal.number(1)))
     kind, question = _VERSION.get(dialect.sql, (dialect.sql, ""))
     version = str(_answer(dialect, question) or "").splitlines()
-    return Server(f"{kind} {version[0] if version else ''}".strip()[:80], _skew(dialect), _blind(dialect))
+    said = version[0] if version else ""
+    return Server((said if kind in said else f"{kind} {said}").strip()[:80], _skew(dialect), _blind(dialect))
 
 
 def _skew(dialect: Dialect) -> timedelta | None:

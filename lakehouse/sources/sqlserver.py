@@ -42,7 +42,7 @@ from sys.indexes i
     join sys.columns c on c.object_id = x.object_id and c.column_id = x.column_id
     join sys.objects o on o.object_id = i.object_id
     join sys.schemas s on s.schema_id = o.schema_id
-where x.key_ordinal > 0 and o.is_ms_shipped = 0
+where x.key_ordinal > 0 and o.is_ms_shipped = 0 and i.has_filter = 0 and i.is_disabled = 0 and i.is_hypothetical = 0
 order by s.name, o.name, i.index_id, x.key_ordinal
 """
 _ROWS = """

@@ -9,6 +9,7 @@ import pytest
 
 from lakehouse import Lakehouse
 from lakehouse.demo.simulator import Simulator
+from lakehouse.demo.sqlite import SqliteStore
 from tests.bench.harness import PROGRAMS, ROOT, Taken, interleave, measure, report
 
 pytestmark = pytest.mark.bench
@@ -17,7 +18,7 @@ STREAMS = 200_000
 
 
 def test_a_run_without_changes(tmp_path: Path) -> None:
-    simulator = Simulator(tmp_path / "source.db", streams=STREAMS)
+    simulator = Simulator(SqliteStore(tmp_path / "source.db"), streams=STREAMS)
     simulator.live_day()
     day = simulator.live_day()
     environment = {

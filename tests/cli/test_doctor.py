@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
 
+import obstore
 import psycopg
 import pytest
 
@@ -16,10 +17,16 @@ from lakehouse import Lakehouse
 from lakehouse.model.health import Check
 from lakehouse.pipeline import doctor as room
 from lakehouse.pipeline.skeleton import make_project
+from lakehouse.settings import Azure
 from lakehouse.sources.database import connect
 from lakehouse.sources.server import ask
+from lakehouse.storage.place import Places
+from tests.bridge import Bridge
+from tests.bridge import address as bridge_address
 from tests.cli.project import Project
-from tests.servers import PASSWORD, Postgres, address
+from tests.mariadb import Mariadb
+from tests.servers import PASSWORD, Azurite, Postgres, address
+from tests.stores import make_container
 
 SOME_SECONDS = 20
 ORDER = ("ok", "warn", "fail")
@@ -64,9 +71,9 @@ def silent_port() -> Iterator[int]:
 def test_all_is_well_and_stays_as_it_was(project: Project) -> None:
     before = sorted(project.folder.rglob("*"))
     found = call(project)
-    names = ["python", "libraries", "prefect", "time zones", "clock", "settings", "metadata", "connection shop", "lake", "disk"]
+    names = ["python", "libraries", "prefect", "time zones", "clock", "settings", "metadata", "connection shop", "lake", "disk of lake"]
     assert sorted(found) == sorted(names)
-    assert {check["status"] for name, check in found.items() if name != "disk"} == {"ok"}
+    assert {check["status"] for name, check in found.items() if not name.startswith("disk")} == {"ok"}
     assert found["metadata"]["what"] == "1 source, 2 tables, 2 models"
     assert "SQLite 3." in found["connection shop"]["what"]
     assert sorted(project.folder.rglob("*")) == before
@@ -164,16 +171,45 @@ def test_faults_of_the_metadata_leave_the_connections_checked(project: Project) 
         ("CLOCK", "2024-01-01", "clock", "LAKEHOUSE_CLOCK is set"),
         ("LAKE", "shop.db/lake", "lake", "cannot be made"),
         ("LAKE", "carrier-pigeon://lake", "lake", "cannot be on carrier-pigeon"),
+        ("LAYER__GOLD", "lake/bronze", "lake", "share one place"),
         ("CONNECTION__SHOP", "sqlite:///nowhere.db", "connection shop", "no such SQLite file"),
         ("CONNECTION__SHOP", "carrier-pigeon://hunter2@x", "connection shop", "no database is known"),
     ],
 )
 def test_a_setting_that_is_wrong(project: Project, name: str, value: str, check: str, words: str) -> None:
     found = look(project, **{name: value})
-    bad = {each: found[each]["status"] for each in found if found[each]["status"] != "ok" and each != "disk"}
+    bad = {each: found[each]["status"] for each in found if found[each]["status"] != "ok" and not each.startswith("disk")}
     assert bad == {check: "warn" if name == "CLOCK" else "fail"}
     assert words in found[check]["what"]
     assert "hunter2" not in str(found)
+
+
+def test_a_lake_on_azure_with_a_layer_of_its_own(project: Project, azurite: Azurite) -> None:
+    container = make_container(azurite.url)
+    settings = {"AZURE__EMULATOR": azurite.url, "LAKE": f"az://{container}/some/lake"}
+    found = look(project, **settings, LAYER__GOLD="gold")
+    assert {name: check["status"] for name, check in found.items() if name in ("lake", "layer gold")} == {"lake": "ok", "layer gold": "ok"}
+    assert [name for name in found if name.startswith("disk")] == ["disk of layer gold"]
+    assert not (project.folder / "gold").exists()
+    assert list(obstore.list(Places(Azure(emulator=azurite.url)).at(f"abfss://{container}").store())) == []
+    found = look(project, **{**settings, "LAKE": "az://missing/lake"})
+    assert "there is no container 'missing'" in found["lake"]["what"]
+    begun = time.monotonic()
+    found = look(project, LAKE="az://missing/lake", AZURE__EMULATOR="http://127.0.0.1:1")
+    assert found["lake"]["status"] == "fail"
+    assert time.monotonic() - begun < SOME_SECONDS
+
+
+def test_mariadb_answers_with_its_version_and_clock(project: Project, maria_server: Mariadb) -> None:
+    found = look(project, CONNECTION__SHOP=maria_server.url)
+    assert "MariaDB" in found["connection shop"]["what"]
+    assert found["clock of shop"]["status"] == "ok"
+
+
+def test_sql_servers_wire_answers(project: Project, bridge: Bridge) -> None:
+    found = look(project, CONNECTION__SHOP=bridge_address(bridge.port))
+    assert found["connection shop"]["status"] == "ok"
+    assert "SQL Server" in found["connection shop"]["what"]
 
 
 def test_a_folder_without_a_project_and_one_that_is_not_there(tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ insert into public.customer values (1, 'Ann', 'Oslo', now() - interval '2 hours'
 
 
 def quick_start() -> str:
-    return next(text for kind, text in BLOCK.findall(README.read_text(encoding="utf-8")) if kind == "sh" and "lakehouse init" in text)
+    blocks: list[tuple[str, str]] = BLOCK.findall(README.read_text(encoding="utf-8"))
+    return next(text for kind, text in blocks if kind == "sh" and "lakehouse init" in text)
 
 
 def test_the_quick_start_does_what_it_says(tmp_path: Path, postgres: Postgres) -> None:

@@ -45,3 +45,11 @@ def backend(request: pytest.FixtureRequest) -> Backend:
     found = request.getfixturevalue(request.param)
     assert isinstance(found, Backend)
     return found
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+def keyed(request: pytest.FixtureRequest) -> Backend:
+    """The kinds that show their keys, indexes and views to a test: the bridge that stands for SQL Server has none."""
+    found = request.getfixturevalue(request.param)
+    assert isinstance(found, Backend)
+    return found

@@ -7,6 +7,14 @@ from lakehouse.sources.dialect import ListedTable
 from tests.contract.backend import Backend
 
 
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+def keyed(request: pytest.FixtureRequest) -> Backend:
+    """A database that knows keys, indexes and views; SQL Server's wire in the tests knows none."""
+    found = request.getfixturevalue(request.param)
+    assert isinstance(found, Backend)
+    return found
+
+
 def listed(backend: Backend) -> dict[str, ListedTable]:
     """The listed tables by their names without schema."""
     dialect = connect(backend.url, backend.project)
@@ -22,26 +30,23 @@ def test_nothing(backend: Backend) -> None:
     assert listed(backend) == {}
 
 
-def test_keys_come_in_the_keys_order(backend: Backend) -> None:
-    backend.execute("create table t (a int not null, b int not null, c int, primary key (b, a))", "create table plain (a int)")
-    found = listed(backend)
+def test_keys_come_in_the_keys_order(keyed: Backend) -> None:
+    keyed.execute("create table t (a int not null, b int not null, c int, primary key (b, a))", "create table plain (a int)")
+    found = listed(keyed)
     assert (found["t"].keys, found["plain"].keys) == (("b", "a"), ())
     assert found["t"].indexed == ("b",)
 
 
-def test_the_first_column_of_each_whole_index_counts(backend: Backend) -> None:
-    backend.execute(
-        "create table t (id int primary key, a int, b int, c int, d int)",
-        "create index one on t (a, b)",
-        "create index part on t (c) where c > 0",
-        "create index lowered on t (abs(d))",
-    )
-    assert set(listed(backend)["t"].indexed) == {"id", "a"}
+def test_the_first_column_of_each_whole_index_counts(keyed: Backend) -> None:
+    keyed.execute("create table t (id int primary key, a int, b int, c int, d int)", "create index one on t (a, b)")
+    if keyed.kind != "mariadb":  # it has neither
+        keyed.execute("create index part on t (c) where c > 0", "create index lowered on t (abs(d))")
+    assert set(listed(keyed)["t"].indexed) == {"id", "a"}
 
 
-def test_views_are_marked_and_not_counted(backend: Backend) -> None:
-    backend.execute("create table t (a int)", "create view v as select a from t")
-    found = listed(backend)
+def test_views_are_marked_and_not_counted(keyed: Backend) -> None:
+    keyed.execute("create table t (a int)", "create view v as select a from t")
+    found = listed(keyed)
     assert [found[name].is_view for name in ("t", "v")] == [False, True]
     assert found["v"].rows is None
 
@@ -53,7 +58,7 @@ def test_odd_names_come_as_they_are(backend: Backend) -> None:
         backend.execute(f'create table {quoted} ("K ey" int primary key)')
     found = listed(backend)
     assert sorted(found) == sorted(names)
-    assert {table.keys for table in found.values()} == {("K ey",)}
+    assert {table.keys for table in found.values()} == {() if backend.kind == "sqlserver" else ("K ey",)}
 
 
 def test_sqlite_counts(sqlite: Backend) -> None:

@@ -15,8 +15,12 @@ from lakehouse.errors import SourceError, UsageError
 from lakehouse.model.discovery import FoundTable
 from lakehouse.pipeline.discover import Discovery
 from lakehouse.pipeline.skeleton import make_project
+from tests.bridge import Bridge
+from tests.bridge import address as bridge_address
 from tests.cli.project import PROGRAM
+from tests.contract.backend import maria
 from tests.lakes import change_source
+from tests.mariadb import Mariadb
 from tests.servers import PASSWORD, Postgres, address
 
 SQLITE = """
@@ -63,6 +67,19 @@ create table sales.customer (id uuid primary key, "A" int, a int, valid_from dat
 insert into sales.customer values (gen_random_uuid(), 1, 2, '2024-01-01');
 create table sales."Order Line" (id int primary key, "Qty" int);
 create table nothing (); create view shown as select id, email from customer; create table secret (id int primary key, pin text);
+"""
+
+
+MARIADB = """
+create table Customer (
+  id int auto_increment primary key, email varchar(90), flag tinyint(1), updated_at timestamp(6) not null, key (updated_at));
+insert into Customer (email, flag, updated_at) values ('a@example.org', 1, '2024-01-01 10:00:00'), (null, 0, '2024-01-02');
+create table `Order Line` (order_no int, line_no smallint unsigned, qty int, amount decimal(10,2), primary key (order_no, line_no));
+insert into `Order Line` values (1, 1, 5, 9.99), (1, 2, null, 0.01);
+create table odd (id bigint unsigned primary key, `Unit Price` int, t time, y year, e enum('a','b'), j json, b blob, bits bit(3),
+  modified datetime, where_at point);
+insert into odd (id, t, y, e, j, b, bits, modified) values (18446744073709551615, '25:00:00', 2024, 'a', '{}', x'00ff', b'101', null);
+create view shown as select id from Customer;
 """
 
 
@@ -158,6 +175,35 @@ def test_an_odd_postgresql_database_runs_as_it_was_written(project: Path, odd_da
     assert [column.name for column in tables["sales.customer"].taken] == ["id", "a"]
     assert {name for name, table in tables.items() if table.left_out} == {"public.nothing", "public.shown"}
     assert house.sql("select n, t from silver.odd order by id").rows() == [("NaN", "infinity"), ("1.50", "2024-01-01 00:00:00+05:30")]
+
+
+def test_an_odd_mariadb_database_runs_as_it_was_written(project: Path, maria_server: Mariadb) -> None:
+    url = maria_server.create_database("odd shop")
+    with maria(url) as connection, connection.cursor() as cursor:
+        for statement in MARIADB.strip().split(";\n"):
+            cursor.execute(statement.rstrip(";"))
+        connection.commit()
+    house = Lakehouse.open(project, connection={"shop": url})
+    tables = {name.rpartition(".")[2]: table for name, table in by_name(house.discover("shop", write=True)).items()}
+    require_loaded(house, ["customer", "order_line", "odd"])
+    assert (tables["Customer"].proposal.cursor, tables["Customer"].proposal.keys) == ("updated_at", ("id",))
+    assert tables["Order Line"].proposal.keys == ("order_no", "line_no")
+    assert tables["shown"].left_out
+    assert {column.name for column in tables["odd"].columns if column.left_out} == {"where_at", "Unit Price"}
+
+
+def test_sql_servers_wire_runs_as_it_was_written(project: Path, bridge: Bridge) -> None:
+    bridge.show("Odd Name", [("id", "int"), ("Unit Price", "float"), ("changed_at", "datetime")], [(1, 1.5, "2024-01-01 00:00:00")])
+    bridge.show("plain", [("id", "bigint"), ("email", "nvarchar")], [(1, "a@example.org"), (2, None)])
+    try:
+        house = Lakehouse.open(project, connection={"shop": bridge_address(bridge.port)})
+        tables = {name.rpartition(".")[2]: table for name, table in by_name(house.discover("shop", write=True)).items()}
+        require_loaded(house, ["odd_name", "plain"])
+    finally:
+        bridge.show("Odd Name")
+        bridge.show("plain")
+    assert tables["Odd Name"].proposal.cursor == "changed_at"
+    assert tables["plain"].columns[1].personal is not None
 
 
 def test_a_view_is_taken_when_it_is_named(project: Path, odd_database: str) -> None:

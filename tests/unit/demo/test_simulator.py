@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse.demo.rows import KEYS_AND_CURSORS
+from lakehouse.demo.rows import KEYS_AND_CURSORS, TABLES
 from lakehouse.demo.simulator import Day, Simulator
+from lakehouse.demo.sqlite import SqliteStore
 
-TABLES = (*KEYS_AND_CURSORS, "DimDate")
 Rows = dict[str, dict[int, sqlite3.Row]]
 
 
@@ -32,7 +32,7 @@ def _digest(path: Path) -> str:
 
 
 def _live(path: Path, days: int, seed: int = 7) -> Day:
-    simulator = Simulator(path, streams=2_000, seed=seed)
+    simulator = Simulator(SqliteStore(path), streams=2_000, seed=seed)
     return [simulator.live_day() for _ in range(days)][-1]
 
 
@@ -60,7 +60,7 @@ def test_day_one_makes_the_promised_stock(tmp_path: Path) -> None:
 
 
 def test_reopened_source_goes_on_as_it_began(tmp_path: Path, source: Path) -> None:
-    other = Simulator(source, streams=5_000, seed=99)
+    other = Simulator(SqliteStore(source), streams=5_000, seed=99)
     seen = [other.days_lived, other.live_day().number, other.days_lived]
     assert seen == [2, 3, 3]
     _live(tmp_path / "straight.db", days=3)
@@ -68,19 +68,19 @@ def test_reopened_source_goes_on_as_it_began(tmp_path: Path, source: Path) -> No
 
 
 def test_nothing_is_made_before_the_first_day(tmp_path: Path) -> None:
-    assert Simulator(tmp_path / "source.db").days_lived == 0
+    assert Simulator(SqliteStore(tmp_path / "source.db")).days_lived == 0
     assert not (tmp_path / "source.db").exists()
 
 
 def test_too_few_streams_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="at least 100"):
-        Simulator(tmp_path / "source.db", streams=99)
+        Simulator(SqliteStore(tmp_path / "source.db"), streams=99)
 
 
 def test_day_counts_what_changed_and_all_of_it_is_recent(source: Path) -> None:
     for _ in range(12):
         before = _rows(source)
-        day = Simulator(source).live_day()
+        day = Simulator(SqliteStore(source)).live_day()
         after = _rows(source)
         oldest = str(day.now.replace(tzinfo=None) - timedelta(days=25))
         late = 0
@@ -118,7 +118,7 @@ def test_updates_come_out_of_order_and_without_any_change(tmp_path: Path) -> Non
 
 
 def test_ties_sit_on_the_last_second_of_the_day(source: Path) -> None:
-    day = Simulator(source).live_day()
+    day = Simulator(SqliteStore(source)).live_day()
     ties = 0
     for table, (_, cursor) in KEYS_AND_CURSORS.items():
         rows = _query(source, f"SELECT {cursor} FROM {table}")
@@ -132,7 +132,7 @@ def test_facts_precede_their_dimension_rows(source: Path) -> None:
     orphans = "SELECT user_id FROM FactStream EXCEPT SELECT user_id FROM DimUser"
     early = "SELECT 1 FROM FactStream JOIN DimUser USING (user_id) WHERE stream_timestamp < updated_at"
     waiting = {row[0] for row in _query(source, orphans)}
-    Simulator(source).live_day()
+    Simulator(SqliteStore(source)).live_day()
     assert waiting
     assert waiting.isdisjoint(row[0] for row in _query(source, orphans))
     assert _query(source, early)
