@@ -59,10 +59,10 @@ check: $(READY) ## format, lint, types, import law, metadata schemas, unit tests
 	$(BIN)/pytest tests/unit -n $(WORKERS)
 
 test: check $(AZURITE) mariadb ## check, then every other test but the long ones
-	$(BIN)/pytest tests --ignore tests/unit -n $(WORKERS)
+	$(BIN)/pytest tests --ignore tests/unit -n $(WORKERS) --dist loadgroup
 
 test-long: $(READY) $(AZURITE) mariadb ## long searches: every effect, mode and backend, many examples
-	$(BIN)/pytest -m long -n $(WORKERS)
+	$(BIN)/pytest -m long -n $(WORKERS) --dist loadgroup
 
 mariadb: $(READY) ## a MariaDB server for the tests, unpacked into .venv from Debian's packages; without apt its tests are skipped
 	@tests/mariadb.sh .venv/mariadb

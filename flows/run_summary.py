@@ -25,7 +25,7 @@ COLUMNS = ("step", "table", "status", "rows in", "rows out", "rejected", "second
 
 @dataclass(slots=True)
 class RunSummary:
-    """The runs of one flow run: one, or a stream's polls. Rows and seconds are added up, the rest is of the last run."""
+    """The runs of one flow run: one, or a stream's polls. Rows and seconds add up; a step that wrote in any poll is a success."""
 
     polls: int = 0
     last: Run | None = None
@@ -38,8 +38,9 @@ class RunSummary:
         self.polls += 1
         self.last = run
         for step in run.steps:
-            total = self._steps.setdefault((step.step, step.table), Step(step.step, step.table))
-            total.status, total.error, total.failed_checks = step.status, step.error, step.failed_checks
+            total = self._steps.setdefault((step.step, step.table), Step(step.step, step.table, "unchanged"))
+            if step.status != "unchanged" or total.status != "success":
+                total.status = step.status
             total.version = total.version if step.version is None else step.version
             total.rows_in += step.rows_in
             total.rows_out += step.rows_out
@@ -92,7 +93,8 @@ class RunSummary:
             return Failed(message=f"{len(failed)} of {len(tables)} failed: {', '.join(failed)}{waiting}.{others}")
         came = sum(step.rows_out for (name, _), step in self._steps.items() if name == "bronze")
         polls = f"{self.polls} polls, " if self.polls > 1 else ""
-        return Completed(message=f"{polls}{len(tables)} tables and models, {came:,} new rows.")
+        done = f"{len(tables)} tables and models" if len(tables) > 1 else "1 table"
+        return Completed(message=f"{polls}{done}, {came:,} new row{'s' * (came != 1)}.")
 
 
 def _text(value: object) -> str:

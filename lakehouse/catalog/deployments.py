@@ -12,7 +12,7 @@ from lakehouse.catalog.document import Document, check, read, read_text
 from lakehouse.model.deployment import Deployments
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from lakehouse.errors import Fault
@@ -22,7 +22,9 @@ _ENTRYPOINT = re.compile(r"^([A-Za-z0-9_./-]+\.py):(\w+)$")
 _PLACEHOLDER = re.compile(r"\{\{(.*?)\}\}")
 _KNOWN = re.compile(r"^\s*(\$[A-Za-z_][A-Za-z0-9_]*|prefect\.(variables|blocks)\.[A-Za-z0-9_.\-\[\]]+|ctx\.[A-Za-z0-9_.]+)\s*$")
 _BLOCK = re.compile(r"^\s*\{\{\s*prefect\.blocks\.[^}]*\}\}\s*$")
-_SECRET = re.compile(r"password|passwd|secret|token|credential|(api|access|account|private)_?key|^lakehouse_connection__", re.IGNORECASE)
+_SECRET = re.compile(
+    r"password|passwd|secret|token|credential|(api|access|account|private)key|(^|_)(key|sas)$|^lakehouse_connection__", re.IGNORECASE
+)
 _URL_PASSWORD = re.compile(r"://[^/\s@:]*:[^/\s@]+@")
 _MACHINE_PATH = re.compile(r"(^|[\s\"'=:])(/[A-Za-z0-9_.]|~/|[A-Za-z]:[\\/]|file:/)")
 
@@ -48,12 +50,8 @@ def check_deployments(project: Path) -> list[Fault]:
         return document.faults
     check(document, Deployments, {})
     _check_texts(document)
-    seen: dict[object, Key] = {}
+    _check_unique(document, "name", _mappings(document.data.get("deployments"), ("deployments",)))
     for key, deployment in _mappings(document.data.get("deployments"), ("deployments",)):
-        name = deployment.get("name")
-        if isinstance(name, str) and name in seen:
-            document.fault((*key, "name"), f"the name {name!r} is taken by {'.'.join(seen[name])}", "names are unique")
-        seen.setdefault(name, key)
         if not (deployment["pull"] if "pull" in deployment else document.data.get("pull")):
             document.fault(
                 (*key, "pull"), "no `pull` step: a worker would look for the flow in an empty folder", "use set_working_directory"
@@ -68,6 +66,17 @@ def _mappings(given: object, key: Key) -> Iterator[tuple[Key, dict[str, Any]]]:
             yield (*key, str(number)), item
 
 
+def _check_unique(document: Document, name: str, items: Iterable[tuple[Key, dict[str, Any]]]) -> None:
+    """No two of them have one name: the second would replace the first."""
+    seen: dict[str, Key] = {}
+    for key, item in items:
+        given = item.get(name)
+        if isinstance(given, str) and given in seen:
+            document.fault((*key, name), f"the {name} {given!r} is taken by {'.'.join(seen[given])}")
+        elif isinstance(given, str):
+            seen[given] = key
+
+
 def _check_flow(document: Document, project: Path, key: Key, deployment: dict[str, Any]) -> None:
     """The entrypoint is a flow, and the parameters are its own."""
     entrypoint = deployment.get("entrypoint")
@@ -79,12 +88,8 @@ def _check_flow(document: Document, project: Path, key: Key, deployment: dict[st
         return
     given = deployment.get("parameters")
     own = _check_parameters(document, (*key, "parameters"), flow, given)
-    slugs: set[object] = set()
+    _check_unique(document, "slug", _mappings(deployment.get("schedules"), (*key, "schedules")))
     for place, schedule in _mappings(deployment.get("schedules"), (*key, "schedules")):
-        slug = schedule.get("slug")
-        if slug is not None and slug in slugs:
-            document.fault((*place, "slug"), f"the slug {slug!r} stands twice: the one would replace the other")
-        slugs.add(slug)
         named = own | _check_parameters(document, (*place, "parameters"), flow, schedule.get("parameters"))
         if missing := [name for name in flow.required if name not in named]:
             document.fault((*place, "parameters"), f"each scheduled run would fail: no value for {', '.join(missing)}")

@@ -49,7 +49,7 @@ app.command()(doctor)
 
 @app.command()
 def validate(project: Project = Path(), output: Output = Format.TEXT) -> None:
-    """Check all metadata and SQL; report every fault of every file."""
+    """Check all metadata and SQL, and prefect.yaml; report every fault of every file."""
     from lakehouse.catalog import load
     from lakehouse.errors import MetadataError
 

@@ -119,6 +119,11 @@ class Project:
         with closing(sqlite3.connect(self.folder / "shop.db")) as connection, connection:
             connection.executescript(script)
 
+    def rows(self, table: str) -> list[int]:
+        """The keys of a table of its source, in order."""
+        with closing(sqlite3.connect(self.folder / "shop.db")) as connection:
+            return [row[0] for row in connection.execute(f"select * from {table} order by 1")]
+
     def call(self, *words: str, **settings: str | None) -> Done:
         """Run `lakehouse <words>` in the project's folder; settings are `LAKEHOUSE_*` variables, None unsets one."""
         given = {"CONNECTION__SHOP": self.url, "CLOCK": "2024-02-01T00:00:00Z", **settings}

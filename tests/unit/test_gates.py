@@ -21,8 +21,8 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def house(project: Path) -> Path:
-    """Our package's modules, to plant a fault in."""
-    for module in (ROOT / "lakehouse").rglob("*.py"):
+    """Our package's modules and our flows, to plant a fault in."""
+    for module in (*(ROOT / "lakehouse").rglob("*.py"), *(ROOT / "flows").glob("*.py")):
         copy = project / module.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(module, copy)
@@ -102,6 +102,17 @@ def test_no_circle_in_a_room(house: Path) -> None:
 def test_only_the_cli_knows_the_simulator(house: Path) -> None:
     plant(house / "api.py", "import lakehouse.demo")
     assert "lakehouse.api -> lakehouse.demo" in broken_law(house, "simulator")
+
+
+@pytest.mark.parametrize("inside", ["lakehouse.pipeline.run", "lakehouse.settings", "polars"])
+def test_a_flow_knows_only_the_door(house: Path, inside: str) -> None:
+    plant(house.parent / "flows" / "daily.py", f"import {inside}")
+    assert f"flows.daily -> {inside}" in broken_law(house, "flows")
+
+
+def test_no_module_knows_the_flows(house: Path) -> None:
+    plant(house / "api.py", "import flows.daily")
+    assert "lakehouse.api -> flows.daily" in broken_law(house, "prefect")
 
 
 @pytest.mark.parametrize(
