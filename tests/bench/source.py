@@ -43,7 +43,7 @@ create index on {name} (updated_at);
 """
 _CHANGE = """
 update {name} set amount = amount + 1, updated_at = timestamptz '{start}' + i * interval '1 millisecond'
-from generate_series(0, {changed} - 1) i where id = i::bigint * ({rows} / {changed}) + {turn}
+from generate_series(0, {changed} - 1) i where id = (i::bigint * ({rows} / {changed}) + {turn}) % {rows} + 1
 """
 _TABLE = """
 from: public.{name}

@@ -18,7 +18,7 @@ from lakehouse import Lakehouse
 from lakehouse.lake import Lake
 from lakehouse.stages.bronze import append
 from lakehouse.stages.extract import extract
-from tests.bench.harness import PROGRAMS, Taken, interleave, keep, measure, report
+from tests.bench.harness import PROGRAMS, Taken, interleave, keep, measure, report, settle_disk
 from tests.bench.source import CHANGED, COLUMNS, ROWS, Source, sums
 
 pytestmark = pytest.mark.bench
@@ -82,6 +82,7 @@ def test_changes_in_a_resident_process(source: Source, tmp_path: Path) -> None:
             start = source.change(loaded.table)
             works = {"bare": by_hand, "lakehouse": by_product}
             for name in list(works)[:: 1 if turn % 2 else -1]:
+                settle_disk()
                 begun = time.perf_counter()
                 works[name]()
                 seconds[name].append(time.perf_counter() - begun)
