@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 CUT, LAST_INSTANT = timedelta(milliseconds=1), datetime.max.replace(tzinfo=UTC)
 HELD_BATCHES = 4
-FEW_AGAIN, FEW_SEEN = 256, 65_536
+FEW_AGAIN, FEW_SEEN = 2_048, 65_536
 """Up to so many rows that bronze may have, among so many that it has, are compared here; more by the SQL engine, which is slow to start."""
 
 TECHNICAL = pa.schema([(BATCH, pa.int64()), (RUN_ID, pa.string()), (EXTRACTED_AT, pa.timestamp("us", "UTC"))])
