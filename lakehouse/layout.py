@@ -66,6 +66,8 @@ def lake_uri(given: str, project: Path, setting: str = "LAKEHOUSE_LAKE") -> str:
     if not found:
         return (project / Path(given).expanduser()).resolve().as_uri()
     if scheme == "file":
+        if not found.strip() or not given.removeprefix("file://").startswith("/"):
+            raise UsageError(f"{given} is no folder", expected="file:///path or a plain path", next_step=f"Set {setting}.")
         return given.rstrip("/")
     matched = _AZURE.match(given)
     if matched is None:

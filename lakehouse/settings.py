@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from lakehouse.errors import UsageError
 from lakehouse.layout import Layer
@@ -98,8 +98,19 @@ class Settings(BaseSettings):
             raise UsageError(
                 f"{name} cannot be read: {first['msg'].removeprefix('Value error, ')}", next_step="Set it right or unset it."
             ) from None
+        except SettingsError as exc:  # its text names the field, never the value
+            field = next((name for name in cls.model_fields if f'"{name}"' in str(exc)), "?").upper()
+            raise UsageError(
+                f"LAKEHOUSE_{field} cannot be read",
+                expected=f"LAKEHOUSE_{field}__<NAME>, one variable for each",
+                next_step="Add the name, as in LAKEHOUSE_CONNECTION__SHOP, and unset the other.",
+            ) from None
+        except UnicodeDecodeError:
+            raise UsageError("the .env file is not UTF-8 text", where=str(project / ".env"), next_step="Save it as UTF-8.") from None
         except OSError as exc:
-            raise UsageError(f"the .env file cannot be read: {exc.strerror}", where=str(project / ".env")) from exc
+            raise UsageError(
+                f"the .env file cannot be read: {exc.strerror}", where=str(project / ".env"), next_step="Grant the right to read it."
+            ) from exc
 
     def url(self, connection: str) -> str:
         """The URL of a named connection, secrets included: for its driver only.

@@ -1,4 +1,4 @@
-"""What a database has, and how the lake could read it: every guess with its evidence, no value of a row ever shown."""
+"""What a database has, and how the lake could read it: every guess with its evidence, no value of a row shown but a cursor's greatest."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from lakehouse.catalog.document import read
 from lakehouse.catalog.draft import source_text, table_text
-from lakehouse.errors import SourceError, UsageError
+from lakehouse.errors import MetadataError, SourceError, UsageError
 from lakehouse.layout import NAME
 from lakehouse.model.discovery import FoundTable
 from lakehouse.model.words import SourceObject
@@ -127,7 +127,10 @@ def _require_project(project: Path, source: str, connection: str) -> None:
     if not (project / "metadata").is_dir():
         raise UsageError("there is no project here: it has no metadata/", where=str(project), next_step="Make one with `lakehouse init`.")
     for path in sorted((project / "metadata/sources").glob(f"{source}.y*ml")):
-        given = read(path, project).data.get("connection")
+        document = read(path, project)
+        if document.faults:
+            raise MetadataError(document.faults)
+        given = document.data.get("connection")
         if given != connection:
             raise UsageError(
                 f"source {source} has another connection",

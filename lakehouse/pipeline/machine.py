@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PRODUCT = "lakehouse"
 _SHOWN = ("polars", "duckdb", "deltalake", "connectorx", "pyarrow")
-_OTHER_NAMES = ("debug",)
+_OTHER_NAMES = ("debug", "project")
 _SUMMER = "select timezone('Europe/Berlin', timestamptz '2024-07-01 00:00:00+00')::varchar as there"
 
 
@@ -104,7 +104,10 @@ def check_names(project: Path) -> list[Check]:
     """A warning for each `LAKEHOUSE_` variable, in the environment or in `.env`, that nothing reads."""
     known = [*Settings.model_fields, *_OTHER_NAMES]
     env = project / ".env"
-    text = env.read_text(encoding="utf-8", errors="replace") if env.is_file() else ""
+    try:
+        text = env.read_text(encoding="utf-8", errors="replace") if env.is_file() else ""
+    except OSError:
+        text = ""  # that it cannot be read is a finding of the settings' own check
     given = {*os.environ, *re.findall(r"^\s*(?:export\s+)?(LAKEHOUSE_\w+)\s*=", text, re.MULTILINE | re.IGNORECASE)}
     checks = []
     for name in sorted(name for name in given if name.upper().startswith("LAKEHOUSE_")):

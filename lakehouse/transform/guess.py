@@ -25,6 +25,13 @@ _OTHER = frozenset(
         *("end", "ends", "ended", "deleted", "cancelled", "canceled", "valid", "start", "starts"),
     }
 )
+_OF_THE_ROW = frozenset(
+    {
+        *("at", "on", "last", "date", "time", "ts", "timestamp", "datetime", "dt", "utc", "tz", "when", "row", "record", "entry"),
+        *("am", "datum", "zeit", "letzte", "system", "sys", "db"),
+    }
+)
+"""Words beside that of the change which leave it the whole row's: `status_changed_at` tells of the status alone."""
 _GROWS_ONLY = frozenset(
     {
         *("log", "logs", "event", "events", "audit", "history", "journal", "ledger", "click", "clicks", "visit", "visits", "stream"),
@@ -67,8 +74,9 @@ def cursor_candidates(table: str, keys: Sequence[str], columns: Iterable[Seen]) 
     """
     listed = list(columns)
     times = [column for column in listed if column.type.name in ("timestamp", "date")]
-    change = [column for column in times if _says(column.name, _CHANGE)]
-    change.sort(key=lambda column: (column.type.name == "date", not column.indexed, not column.required, _rank(column.name, _CHANGE)))
+    row = _OF_THE_ROW | {word.removesuffix("s") for word in words(table)} | set(words(table))
+    change = [column for column in times if _says(column.name, _CHANGE) and set(words(column.name)) <= row | set(_CHANGE)]
+    change.sort(key=lambda column: (column.type.name == "date", _rank(column.name, _CHANGE), not column.required, not column.indexed))
     found = [Candidate(column, "change", _reasons(column, "its name tells of changes")) for column in change]
     if change or not set(words(table)) & _GROWS_ONLY:
         return found

@@ -129,6 +129,9 @@ def _is_ip(text: str) -> bool:
     return True
 
 
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
 def _is_phone(text: str) -> bool:
     digits = sum(sign.isdigit() for sign in text)
-    return _PHONE.fullmatch(text) is not None and 7 <= digits <= 15 and "." not in text  # noqa: PLR2004  E.164 allows 15 digits
+    return _PHONE.fullmatch(text) is not None and not _DAY.match(text) and 7 <= digits <= 15 and "." not in text  # noqa: PLR2004  E.164 allows 15 digits
