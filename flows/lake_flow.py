@@ -11,6 +11,7 @@ from threading import Event, Thread, current_thread, main_thread
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
+from httpx import HTTPError
 from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
 from prefect.exceptions import TerminationSignal
@@ -104,8 +105,12 @@ def told_to_end(stop: Event | None) -> Iterator[Event]:
 
 
 def _cancelled() -> bool:
-    with get_client(sync_client=True) as client:
-        state = client.read_flow_run(UUID(flow_run.id)).state
+    """Whether the flow run was cancelled, as far as the server answers."""
+    try:
+        with get_client(sync_client=True) as client:
+            state = client.read_flow_run(UUID(flow_run.id)).state
+    except HTTPError:
+        return False
     return state is not None and (state.is_cancelling() or state.is_cancelled())
 
 

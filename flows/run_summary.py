@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from httpx import HTTPError
+from prefect import get_run_logger
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.runtime import flow_run
@@ -66,19 +68,26 @@ class RunSummary:
         return "\n".join(lines) + "\n"
 
     def show(self, *, at_once: bool = True) -> None:
-        """Write the artifact of the flow run, or bring it up to date; not `at_once`: only every half minute."""
+        """Write the artifact of the flow run, or bring it up to date; not `at_once`: only every half minute.
+
+        A server that does not answer costs the artifact, never the run.
+        """
         if not at_once and time.monotonic() - self._written < REFRESH_SECONDS:
             return
         self._written = time.monotonic()
+        try:
+            self._write()
+        except HTTPError as exc:
+            get_run_logger().warning("The artifact %s was not written (%s).", KEY, type(exc).__name__)
+
+    def _write(self) -> None:
         with get_client(sync_client=True) as client:
-            if self._artifact is None:
-                description = "What the run did, step by step."
-                request = ArtifactCreate(
-                    key=KEY, type="markdown", description=description, data=self.markdown(), flow_run_id=UUID(flow_run.id)
-                )
-                self._artifact = client.create_artifact(request).id
-            else:
+            if self._artifact is not None:
                 client.update_artifact(self._artifact, ArtifactUpdate(data=self.markdown()))
+                return
+            words = "What the run did, step by step."
+            request = ArtifactCreate(key=KEY, type="markdown", description=words, data=self.markdown(), flow_run_id=UUID(flow_run.id))
+            self._artifact = client.create_artifact(request).id
 
     def state(self) -> State[None]:
         """The flow run's last state, by its last run."""

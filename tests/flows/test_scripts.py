@@ -30,7 +30,7 @@ def environment(project: Project, **given: str) -> dict[str, str]:
 
 def call(project: Project, *words: str, **given: str) -> subprocess.CompletedProcess[str]:
     command, env = (sys.executable, *words), environment(project, **given)
-    return subprocess.run(command, cwd=project.folder, env=env, capture_output=True, text=True, timeout=90, check=False)
+    return subprocess.run(command, cwd=project.folder, env=env, capture_output=True, text=True, timeout=180, check=False)
 
 
 def test_without_a_server_a_flow_loads_all_the_same(project: Project) -> None:
