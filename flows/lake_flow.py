@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 Retries = Annotated[int, Field(ge=0, le=50)]
 Seconds = Annotated[float, Field(ge=0)]
+INTERRUPTED = 130
 SHOWN = 3
 """How many tables the name of a flow run tells."""
 
@@ -157,6 +158,10 @@ def start(flow: Flow[..., State[None]], given: dict[str, Any]) -> int:
         state: State[None] = flow(**given, return_state=True)
     else:
         sys.stderr.write("PREFECT_API_URL is not set: loading without Prefect, so without tasks, retries and artifacts.\n")
-        state = flow.fn(**given)
+        try:
+            state = flow.fn(**given)
+        except KeyboardInterrupt:
+            sys.stderr.write("Interrupted: what was committed stays, the rest comes with the next run.\n")
+            return INTERRUPTED
     sys.stderr.write(f"{state.name}: {state.message}\n")
     return 0 if state.is_completed() else 1

@@ -21,7 +21,7 @@ from lakehouse.errors import LakehouseError
 
 app = typer.Typer(name="lakehouse", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
-TERMINATED = 143
+INTERRUPTED, TERMINATED = 130, 143
 _debug = {"on": False}
 
 
@@ -165,9 +165,9 @@ def main() -> int:
     except LakehouseError as exc:
         return _fail(exc, exc.exit_code)
     except typer.Abort:
-        return _fail(KeyboardInterrupt("interrupted"), 130)
+        return _fail(KeyboardInterrupt("interrupted"), INTERRUPTED)
     except KeyboardInterrupt as exc:
-        return _fail(exc, 130)
+        return _fail(exc, INTERRUPTED)
     except SystemExit as exc:
         return _fail(KeyboardInterrupt("terminated"), TERMINATED) if exc.code == TERMINATED else int(exc.code or 0)
     except BrokenPipeError:
@@ -178,6 +178,8 @@ def main() -> int:
             exc.show()  # type: ignore[attr-defined]
             return 2
         return _fail(exc, 1)
+    if code == INTERRUPTED:  # typer makes a number of a Ctrl-C itself
+        return _fail(KeyboardInterrupt("interrupted"), INTERRUPTED)
     return int(code or 0)
 
 

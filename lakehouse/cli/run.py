@@ -7,7 +7,7 @@ import signal
 import sys
 from datetime import timedelta
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -62,11 +62,12 @@ def stream(
 
     step, length = span("--every", every), None if for_ is None else span("--for", for_)
     polls, rows, report = 0, 0, None
+    told: set[str] = set()
     for report in stopping(lambda stop: open_house(project).stream(select or (), every=step, for_=length, once=once, stop=stop)):
         polls += 1
         came = sum(each.rows_out for each in report.steps if each.step == "bronze")
         rows += came
-        _tell(report, came, output)
+        told = _tell(report, came, output, told)
     if report is None:
         return
     if output is Format.TEXT:
@@ -81,7 +82,7 @@ def stopping(start: Callable[[Event], Iterator[Run]]) -> Iterator[Run]:
     def ask(number: int, _: FrameType | None) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
-        stop.set()
+        Thread(target=stop.set).start()  # this thread may hold the event's own lock at this moment
         say(f"{signal.Signals(number).name}: stopping after the poll under way.")
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -92,17 +93,19 @@ def stopping(start: Callable[[Event], Iterator[Run]]) -> Iterator[Run]:
             signal.signal(number, handler)
 
 
-def _tell(report: Run, came: int, output: Format) -> None:
+def _tell(report: Run, came: int, output: Format, told: set[str]) -> set[str]:
+    """Show a poll; its failures, of which those in `told` were shown at the poll before."""
+    failures = {step.error["message"] for step in report.steps if step.status == "failed" and step.error}
     if output is Format.JSON:
         print_json(report.facts())
         sys.stdout.flush()
-        return
-    if report.status != "unchanged":
+        return failures
+    if any(step.status == "success" for step in report.steps):
         changed = ", ".join(f"{step.step}.{step.table} {step.rows_out:,}" for step in report.steps if step.status == "success")
         say(f"{report.started_at:%H:%M:%S} {report.run_id} {report.status} in {report.seconds:.2f} s, {came:,} rows: {changed}")
-    for step in report.steps:
-        if step.status == "failed" and step.error:
-            say(f"Error: {step.error['message']}")
+    for message in sorted(failures - told):
+        say(f"Error: {message}")
+    return failures
 
 
 def _bound(option: str, text: str) -> Cursor:

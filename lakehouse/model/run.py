@@ -38,10 +38,15 @@ def parse_bound(text: str) -> Cursor:
     word = text.strip()
     if word.removeprefix("-").isdecimal():
         return int(word)
-    instant = datetime.fromisoformat(word)
+    try:
+        instant = datetime.fromisoformat(word)
+        if instant.tzinfo is not None:
+            instant = instant.astimezone(UTC)
+    except OverflowError as exc:
+        raise ValueError(f"{text!r} lies outside the years 1 to 9999 in UTC") from exc
     if len(word) <= len("2024-05-01"):
         return instant.date()
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant
 
 
 def cursor_from_number(number: int, kind: str) -> Cursor:

@@ -53,15 +53,21 @@ def walk(
         for node in nodes:
             blocked = sorted(lake.catalog.graph.above(node) & failed)
             work = _Work(lake, node, parts(node), progress)
-            steps = work.skipped(f"{', '.join(blocked)} failed before it") if blocked else around(node, work) if around else work()
+            try:
+                steps = work.skipped(f"{', '.join(blocked)} failed before it") if blocked else around(node, work) if around else work()
+            except BaseException:
+                report.steps += work.steps
+                raise
             failed |= {node} if any(step.status == "failed" for step in steps) else set()
             report.steps += steps
+        report.status = "failed" if failed else "success" if any(step.status == "success" for step in report.steps) else "unchanged"
     except (KeyboardInterrupt, SystemExit):
         report.status = "interrupted"
         raise
+    except BaseException:  # who does the work, or is told of it, broke: what was committed stands in the report
+        report.status = "failed"
+        raise
     finally:
-        if report.status != "interrupted":
-            report.status = "failed" if failed else "success" if any(step.status == "success" for step in report.steps) else "unchanged"
         report.seconds = round(time.monotonic() - begun, 3)
         if record(report):
             _record(lake, report, progress)
@@ -69,21 +75,26 @@ def walk(
 
 
 class _Work:
-    """All that is to be done for one node; calling it again does it again."""
+    """All that is to be done for one node; calling it again does again what failed and what follows it.
+
+    Attributes:
+        steps: The steps of the last call, those that were done in an earlier one among them.
+    """
 
     def __init__(self, lake: Lake, node: str, parts: list[Part], progress: Progress | None) -> None:
         self._lake, self._node, self._parts, self._progress = lake, node, parts, progress
+        self.steps: list[Step] = []
 
     def __call__(self) -> list[Step]:
-        steps: list[Step] = []
-        for name, act in self._parts:
-            if any(step.status == "failed" for step in steps):
-                steps.append(self._skip(name, "the step before it failed"))
+        self.steps = [step for step in self.steps if step.status in ("success", "unchanged")]
+        for name, act in self._parts[len(self.steps) :]:
+            if any(step.status == "failed" for step in self.steps):
+                self.steps.append(self._skip(name, "the step before it failed"))
             else:
-                steps.append(_attempt(self._lake, name, self._node, act))
+                self.steps.append(_attempt(self._lake, name, self._node, act))
             if self._progress:
-                self._progress(steps[-1])
-        return steps
+                self._progress(self.steps[-1])
+        return self.steps
 
     def skipped(self, cause: str) -> list[Step]:
         steps = [self._skip(name, cause) for name, _ in self._parts]
@@ -131,6 +142,8 @@ def _attempt(lake: Lake, step: str, node: str, work: Callable[[], Step]) -> Step
         done = Step(step, node, "failed", error=_facts(exc))
         if isinstance(exc, SourceError):
             lake.disconnect()  # a connection that broke stays broken: the next read connects again
+        if isinstance(exc, StorageError):
+            lake.forget()  # so may a handle on a table
     except (KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as exc:  # the engines' panics are no Exceptions

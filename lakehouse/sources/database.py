@@ -294,11 +294,16 @@ def _cut(batch: pa.RecordBatch, cursor: str | None, window: Window) -> pa.Record
     """The rows that are really inside the window: a dialect may bring a few more."""
     if cursor is None:
         return batch
-    column = batch.column(cursor)
+    column = _comparable(batch.column(cursor))
     low, high = (bound.as_py() for bound in pc.min_max(column).values())
     if window.from_ is not None and (column.null_count or low < window.from_):
         batch = batch.filter(pc.greater_equal(column, pa.scalar(window.from_, column.type)))
-        column = batch.column(cursor)
+        column = _comparable(batch.column(cursor))
     if window.to is not None and (column.null_count or high >= window.to):
         batch = batch.filter(pc.less(column, pa.scalar(window.to, column.type)))
     return batch
+
+
+def _comparable(column: pa.Array) -> pa.Array:
+    """Integers as wide as any bound: a bound may lie beyond a narrow type."""
+    return column.cast(pa.int64()) if pa.types.is_integer(column.type) else column

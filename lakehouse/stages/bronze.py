@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 CUT, LAST_INSTANT = timedelta(milliseconds=1), datetime.max.replace(tzinfo=UTC)
 HELD_BATCHES = 4
-FEW_AGAIN, FEW_SEEN = 2_048, 65_536
+FEW_AGAIN, FEW_SEEN, FEW_BYTES = 2_048, 65_536, 32 * 1024**2
 """Up to so many rows that bronze may have, among so many that it has, are compared here; more by the SQL engine, which is slow to start."""
 
 TECHNICAL = pa.schema([(BATCH, pa.int64()), (RUN_ID, pa.string()), (EXTRACTED_AT, pa.timestamp("us", "UTC"))])
@@ -66,7 +66,8 @@ def _append_unseen(lake: Lake, table: Table, extraction: Extraction, source: pa.
     rule = Unseen(source.names, extraction.table.keys, cursor, low if cursor else None, _newest(files, cursor))
     recent = _recent(files, cursor, low)
     held = list(islice(extraction.stream, HELD_BATCHES))
-    if len(held) < HELD_BATCHES and sum(file.rows for file in recent) <= FEW_SEEN:
+    small = sum(file.rows for file in recent) <= FEW_SEEN and sum(file.size for file in recent) <= FEW_BYTES
+    if small and len(held) < HELD_BATCHES:
         incoming = pa.Table.from_batches(held, source)
         again = pc.sum(rule.again(incoming), min_count=0).as_py()
         if again <= FEW_AGAIN:
@@ -142,10 +143,20 @@ def _write(
     if table is None:
         table = lake.make_table("bronze", extraction.table.name, pa.schema([*source, *TECHNICAL]))
     if first is None:
+        _mark(lake, table, extraction)
         return 0, table
     stamps = {BATCH: table.batch + 1, RUN_ID: lake.run_id, EXTRACTED_AT: extraction.extracted_at}
     rows = _stamped(chain([first], batches), table.schema, stamps)
     return table.append(rows, lambda: _commit(lake, table, extraction)), table
+
+
+def _mark(lake: Lake, table: Table, extraction: Extraction) -> None:
+    """Move the watermark where a window's rows came by a backfill before it: else the next window would begin as low as this one."""
+    if extraction.past or extraction.greatest is None:
+        return
+    before = table.number(watermark(extraction.table.cursor or ""))
+    if before is None or before < cursor_to_number(extraction.greatest):
+        table.mark(_commit(lake, table, extraction))
 
 
 def _stamped(batches: Iterable[pa.RecordBatch], schema: pa.Schema, stamps: Mapping[str, object]) -> Iterator[pa.RecordBatch]:

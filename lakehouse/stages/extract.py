@@ -72,6 +72,12 @@ def _window(lake: Lake, database: Database, what: Described, past: Window | None
         to = now if kind == "timestamp" else now.date() + timedelta(days=1)
     if past is not None:
         low, high = _as_cursor(past.from_, kind, where), _as_cursor(past.to, kind, where)
+        if low is not None and low >= to:  # type: ignore[operator]  # both are of the cursor's kind
+            raise UsageError(
+                f"the window begins at {low}, and the source can be read safely below {to} only",
+                where=where,
+                next_step="Choose an earlier `from`.",
+            )
         return Window(low, to if high is None else min(high, to))
     return Window(None if full_refresh else watermark_less_lookback(lake, table, kind), to)
 
@@ -86,7 +92,7 @@ def _as_cursor(bound: Cursor | None, kind: str, where: str) -> Cursor | None:
         if isinstance(bound, date) and not isinstance(bound, datetime):
             bound = datetime.combine(bound, time(), UTC)
         if isinstance(bound, datetime) and kind == "date":
-            return bound.date() if bound.time() == time() else bound.date() + timedelta(days=1)
+            return bound.date() if bound.time() == time() or bound.date() == date.max else bound.date() + timedelta(days=1)
         return bound
     raise UsageError(
         f"{bound} is no bound of a {kind} cursor",

@@ -175,6 +175,7 @@ class Table:
         carried = properties(commit, batch, {**commit.facts, "change": f"add columns {', '.join(field.name for field in new)}"})
         act = partial(self._delta.alter.add_columns, new, commit_properties=carried)
         self._settle(act, commit, batch)
+        self._require_alone(batch)
 
     def describe(self, schema: pa.Schema, commit: Commit) -> None:
         """Give the columns the descriptions that `schema` has, one commit for each that differs."""
@@ -186,6 +187,12 @@ class Table:
                 carried = properties(commit, batch, {"change": f"describe {field.name}"})
                 act = partial(self._delta.alter.set_column_metadata, field.name, comment, commit_properties=carried)
                 self._settle(act, commit, batch)
+                self._require_alone(batch)
+
+    def _require_alone(self, batch: int) -> None:
+        """After a step's first commit: what it still plans was made for this table, not for one that another run went on with."""
+        if self.batch != batch:
+            raise conflict(self.name)
 
     def mark(self, commit: Commit) -> None:
         """Commit numbers without rows."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from typing import TYPE_CHECKING, TypeVar
 
 from lakehouse.errors import StorageError
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 CRASH_CODE = 86
+TRACED = 10_000
+"""How many of the last effects keep their names: a stream may go on for ever."""
 
 
 class Effects:
@@ -21,7 +24,8 @@ class Effects:
         """Read the fault; an empty one never strikes."""
         self._mode, _, number = fault.partition(":")
         self._strike = int(number or 0)
-        self.trace: list[str] = []
+        self.count = 0
+        self.trace: deque[str] = deque(maxlen=TRACED)
 
     def do(self, name: str, act: Callable[[], T]) -> T:
         """What `act` returns, with the effect counted under `name`.
@@ -29,8 +33,9 @@ class Effects:
         Raises:
             StorageError: In the place of the effect, where the fault says so.
         """
+        self.count += 1
         self.trace.append(name)
-        struck = len(self.trace) == self._strike
+        struck = self.count == self._strike
         if struck and self._mode == "before":
             os._exit(CRASH_CODE)
         if struck and self._mode == "error":

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from lakehouse.storage.place import Place
 
 ROWS_A_FILE = 2_000_000
-ROWS_A_GROUP = 262_144
+ROWS_A_GROUP, BYTES_A_GROUP = 262_144, 64 * 1024**2
 MAX_STATISTIC_TEXT = 64
 MAX_EXACT_DIGITS = 15
 SAMPLE_ROWS, SAMPLE_BYTES, FEW_VALUES = 4096, 65_536, 512
@@ -121,7 +121,7 @@ def _row_groups(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterato
     for batch in batches:
         if batch.num_rows:
             pending.append(batch)
-        if sum(held.num_rows for held in pending) >= ROWS_A_GROUP:
+        if sum(held.num_rows for held in pending) >= ROWS_A_GROUP or sum(held.nbytes for held in pending) >= BYTES_A_GROUP:
             yield pa.Table.from_batches(pending, schema)
             pending = []
     if pending:

@@ -83,15 +83,18 @@ class Unseen:
         may = self.again(incoming)
         again = incoming.filter(may)
         if self.keys:
-            first = again.column(self.keys[0]).combine_chunks()
-            near = incoming.filter(pc.is_in(incoming.column(self.keys[0]), first))
-            seen = seen.filter(pc.is_in(seen.column(self.keys[0]), first))
+            first, near = again.column(self.keys[0]).combine_chunks(), incoming
+            if not pa.types.is_floating(first.type):  # to `is_in` 0.0 and -0.0 are two values
+                near = incoming.filter(pc.is_in(incoming.column(self.keys[0]), first))
+                seen = seen.filter(pc.is_in(seen.column(self.keys[0]), first))
             times = Counter(_tuples(near, self.keys))
             known = self._observed(seen, {key for key, count in times.items() if count > 1})
             kept = [row not in known for row in _tuples(again, self.columns)]
         else:
             if self.cursor and self.low is not None:
-                seen = seen.filter(pc.greater_equal(seen.column(self.cursor), pa.scalar(self.low, seen.schema.field(self.cursor).type)))
+                column = seen.column(self.cursor)
+                column = column.cast(pa.int64()) if pa.types.is_integer(column.type) else column  # a bound may be beyond a narrow type
+                seen = seen.filter(pc.greater_equal(column, pa.scalar(self.low, column.type)))
             left = Counter(_tuples(seen, self.columns))
             kept = []
             for row in _tuples(again, self.columns):

@@ -45,7 +45,7 @@ def effects_of(project: Path) -> list[str]:
     """Run without a fault; the effects in their order."""
     with Lake.open(project, open_shop(project).settings) as lake:
         assert run(lake).status == "success"
-        return lake.effects.trace
+        return list(lake.effects.trace)
 
 
 class Story:
