@@ -76,7 +76,7 @@ def cursor_candidates(table: str, keys: Sequence[str], columns: Iterable[Seen]) 
     times = [column for column in listed if column.type.name in ("timestamp", "date")]
     row = _OF_THE_ROW | {word.removesuffix("s") for word in words(table)} | set(words(table))
     change = [column for column in times if _says(column.name, _CHANGE) and set(words(column.name)) <= row | set(_CHANGE)]
-    change.sort(key=lambda column: (column.type.name == "date", _rank(column.name, _CHANGE), not column.required, not column.indexed))
+    change.sort(key=lambda column: (column.type.name == "date", not column.indexed, not column.required, _rank(column.name, _CHANGE)))
     found = [Candidate(column, "change", _reasons(column, "its name tells of changes")) for column in change]
     if change or not set(words(table)) & _GROWS_ONLY:
         return found

@@ -237,3 +237,21 @@ def test_debug_shows_the_traceback(loaded: Project, postgres: Postgres) -> None:
     assert done.code == USAGE
     assert "Traceback" in done.err
     assert "hunter2" not in done.err
+
+
+@pytest.mark.parametrize(("name", "value"), [("CONNECTION", "postgresql://u:s3cret@h/d"), ("LAYER", "gold"), ("AZURE", "x")])
+def test_a_variable_without_its_name_is_one_clear_error(project: Project, name: str, value: str) -> None:
+    done = project.call("plan", **{name: value})
+    assert done.code == 2
+    assert f"LAKEHOUSE_{name} cannot be read" in done.err
+    assert "s3cret" not in done.err + done.out
+
+
+def test_an_env_file_that_is_no_text_is_one_clear_error(project: Project) -> None:
+    (project.folder / ".env").write_bytes("LAKEHOUSE_LAKE=läke".encode("latin-1"))
+    for command in ("plan", "doctor"):
+        done = project.call(command)
+        assert done.code in (1, 2)
+        assert "UTF-8" in done.err + done.out
+        assert "Traceback" not in done.err
+        assert "unexpected" not in done.err

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -89,3 +89,23 @@ def test_a_run_that_was_overtaken_never_moves_gold_backwards(tmp_path: Path) -> 
     assert open_shop(project).run(progress=late).status == "success"
     assert open_shop(project).sql("select count(*) as n from gold.fact_order").item() == 3
     assert overtaking == ["success"]
+
+
+def test_who_breaks_around_the_work_leaves_a_failed_run_with_what_was_done(tmp_path: Path) -> None:
+    house = open_shop(shop(tmp_path))
+
+    def broken(_name: str, work: Callable[[], list[Step]]) -> list[Step]:
+        work()
+        raise RuntimeError("the orchestrator is gone")
+
+    with pytest.raises(RuntimeError):
+        house.run(["orders"], around=broken)
+    recorded = house.history()
+    assert {row["run_status"] for row in recorded} == {"failed"}
+    assert {(row["step"], row["status"]) for row in recorded} == {("bronze", "success"), ("silver", "success")}
+
+
+def test_work_that_is_done_again_keeps_what_was_done(tmp_path: Path) -> None:
+    house = open_shop(shop(tmp_path))
+    again = house.run(["orders"], around=lambda _name, work: [step for steps in (work(), work()) for step in steps][-2:])
+    assert [(step.step, step.status, step.rows_out) for step in again.steps] == [("bronze", "success", 1), ("silver", "success", 1)]

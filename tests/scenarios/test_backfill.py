@@ -11,7 +11,7 @@ import pytest
 from lakehouse import Lakehouse
 from lakehouse.errors import UsageError
 from lakehouse.lake import Lake
-from lakehouse.model.run import Cursor, Run
+from lakehouse.model.run import Cursor, Run, parse_bound
 from tests.lakes import SHOP, SHOP_TABLES, change_source, content, open_shop, require_success, versions, write_project
 
 JANUARY, FEBRUARY = date(2024, 1, 1), date(2024, 2, 1)
@@ -131,3 +131,28 @@ def test_what_is_no_window_is_refused_before_anything_is_written(tmp_path: Path)
         house.backfill(["customers"], from_=JANUARY, to=FEBRUARY)
     assert house.backfill(["orders"], from_=1, to=5).status == "failed"
     assert not (project / "lake" / "bronze").exists()
+
+
+def test_a_run_over_what_a_backfill_brought_moves_the_watermark(tmp_path: Path) -> None:
+    house = open_shop(project_of(tmp_path, ""))
+    require(house.backfill(from_=date(2020, 1, 1), to=date(2025, 1, 1)), "success")
+    assert watermark(house, "orders") is None
+    assert sum(step.rows_out for step in house.run().steps) == 0
+    assert watermark(house, "orders") == datetime(2024, 2, 5, tzinfo=UTC)
+    before = versions(tmp_path / "lake")
+    assert house.run().status == "unchanged"
+    assert versions(tmp_path / "lake") == before
+
+
+def test_a_window_above_the_safe_bound_is_refused(tmp_path: Path) -> None:
+    house = open_shop(project_of(tmp_path), clock="2024-02-03T00:00:00Z")
+    report = house.backfill(["orders"], from_=date(2030, 1, 1), to=date(2031, 1, 1))
+    error = next(step.error for step in report.steps if step.error)
+    assert "can be read safely below 2024-02-03" in error["message"]
+    assert error["exit_code"] == "2"
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00+05:00", "9999-12-31T23:00-05:00", "yesterday", ""])
+def test_a_bound_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse_bound(text)

@@ -67,3 +67,9 @@ def test_what_is_proposed(table: str, keys: tuple[str, ...], column: Seen, lookb
 def test_without_a_cursor_the_table_is_read_whole() -> None:
     proposal = propose(("id",), "the primary key", None, ("why",))
     assert (proposal.mode, proposal.cursor, proposal.lookback, proposal.history) == ("full", None, None, "scd1")
+
+
+def test_a_change_of_a_part_is_no_change_of_the_row() -> None:
+    parts = (seen("status_changed_at", indexed=True), seen("price_changed_at"), seen("address_updated_at"))
+    assert cursors("orders", *parts) == []
+    assert cursors("orders", *parts, seen("order_updated_at")) == ["order_updated_at"]
