@@ -9,7 +9,6 @@ from pydantic import BaseModel
 
 from lakehouse.catalog.catalog import Catalog
 from lakehouse.catalog.check import Reading, check_circles, check_columns, check_models, check_tables
-from lakehouse.catalog.deployments import check_deployments
 from lakehouse.catalog.document import Document, check, read, read_text
 from lakehouse.catalog.select import Select, parse_select
 from lakehouse.errors import Fault, MetadataError
@@ -44,6 +43,8 @@ def load(project: Path, *, deep: bool = False) -> Catalog:
     check_circles(reading, catalog)
     if deep:
         check_columns(reading, catalog)
+        from lakehouse.catalog.deployments import check_deployments  # noqa: PLC0415  only `validate` looks at them, and a run starts sooner
+
         reading.faults += check_deployments(project)
     if reading.faults:
         raise MetadataError(reading.faults)
