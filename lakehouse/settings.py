@@ -57,7 +57,9 @@ class Azure(BaseModel):
 class Settings(BaseSettings):
     """Settings from `LAKEHOUSE_*` variables, then from a `.env` file in the project's folder."""
 
-    model_config = SettingsConfigDict(env_prefix="LAKEHOUSE_", env_nested_delimiter="__", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="LAKEHOUSE_", env_nested_delimiter="__", frozen=True, extra="ignore", env_ignore_empty=True
+    )
 
     lake: str = "lake"
     """`LAKEHOUSE_LAKE`: the lake's folder (relative to the project), or its URI in an Azure container."""

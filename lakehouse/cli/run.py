@@ -46,7 +46,11 @@ def backfill(
 ) -> None:
     """Read a past window of incremental tables again, and bring all that follows up to date; the live watermark stays."""
     low, high = _bound("--from", from_), _bound("--to", to)
-    _finish(open_house(project).backfill(select or (), from_=low, to=high, progress=_progress), output)
+    report = open_house(project).backfill(select or (), from_=low, to=high, progress=_progress)
+    for step in report.steps:
+        if step.window:  # it may end below `--to`: what lies above the safe bound is not read
+            say(f"{step.table}: read from {step.window['from']} to {step.window['to']}, the latter not included.")
+    _finish(report, output)
 
 
 def stream(

@@ -95,15 +95,18 @@ class Session:
 
     def execute(self, statement: str) -> None:
         """Run a statement of the product's own that returns nothing."""
-        self._connection.execute(statement)
+        with _within_limit():
+            self._connection.execute(statement)
 
     def reader(self, query: str, batch_rows: int = 131_072) -> Iterator[pa.RecordBatch]:
         """The result of one of the product's own queries as batches, streamed."""
-        yield from self._connection.sql(query).to_arrow_reader(batch_rows)
+        with _within_limit():
+            yield from self._connection.sql(query).to_arrow_reader(batch_rows)
 
     def rows(self, query: str) -> pa.Table:
         """The whole result of one of the product's own queries."""
-        return self._connection.sql(query).to_arrow_table()
+        with _within_limit():
+            return self._connection.sql(query).to_arrow_table()
 
     def model(self, name: str, query: str, where: str) -> None:
         """Keep the result of a model's query as temporary table `name`.
@@ -138,6 +141,18 @@ class Session:
             return self._connection.sql(query).to_arrow_table()
         except duckdb.Error as exc:
             raise UsageError(f"the query cannot be run: {_first_line(exc)}", next_step="`lakehouse status` lists the tables.") from exc
+
+
+@contextmanager
+def _within_limit() -> Iterator[None]:
+    """What the engine cannot do within the memory limit, as an error of ours."""
+    try:
+        yield
+    except duckdb.OutOfMemoryException as exc:
+        raise UsageError(
+            f"the SQL engine needs more memory than it may have: {_first_line(exc)}",
+            next_step="Raise LAKEHOUSE_MEMORY_LIMIT, or lower LAKEHOUSE_BATCH_ROWS.",
+        ) from exc
 
 
 def _first_line(exc: duckdb.Error) -> str:

@@ -255,3 +255,9 @@ def test_an_env_file_that_is_no_text_is_one_clear_error(project: Project) -> Non
         assert "UTF-8" in done.err + done.out
         assert "Traceback" not in done.err
         assert "unexpected" not in done.err
+
+
+def test_an_empty_variable_is_as_if_it_were_not_set(project: Project) -> None:
+    assert project.call("run", LAKE="").code == 0
+    assert (project.folder / "lake/bronze").is_dir()
+    assert not (project.folder / "bronze").exists()

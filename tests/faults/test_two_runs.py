@@ -9,13 +9,13 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from lakehouse.errors import ConflictError
+from lakehouse.errors import ConflictError, UsageError
 from lakehouse.lake import Lake
 from lakehouse.model.run import Step
 from lakehouse.stages.bronze import append
 from lakehouse.stages.extract import extract
 from tests.cli.project import ROWS, Project
-from tests.lakes import SHOP, SHOP_TABLES, change_source, open_shop, write_project
+from tests.lakes import SHOP, SHOP_TABLES, change_source, open_shop, sql_session, write_project
 
 ORDERS = "insert into orders values (1, 1, 5, '2024-01-01 10:00:00')"
 
@@ -109,3 +109,8 @@ def test_work_that_is_done_again_keeps_what_was_done(tmp_path: Path) -> None:
     house = open_shop(shop(tmp_path))
     again = house.run(["orders"], around=lambda _name, work: [step for steps in (work(), work()) for step in steps][-2:])
     assert [(step.step, step.status, step.rows_out) for step in again.steps] == [("bronze", "success", 1), ("silver", "success", 1)]
+
+
+def test_more_memory_than_allowed_is_said_with_the_setting() -> None:
+    with sql_session() as session, pytest.raises(UsageError, match="LAKEHOUSE_MEMORY_LIMIT"):
+        session.rows("select list(repeat('x', 1000) || i) as l from range(2000000) t(i)")
