@@ -19,6 +19,9 @@ COLUMN = re.compile(r"^[A-Za-z][A-Za-z0-9_]{0,62}\Z")
 NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}\Z")
 
 BATCH, RUN_ID, EXTRACTED_AT = "_batch", "_run_id", "_extracted_at"
+OP, DELETE, REJECT = "_op", "delete", "reject"
+"""Bronze's column that says what a row is, in the tables that need it: NULL is a row as the source showed it, `delete` a tombstone
+with the last values of its key, `reject` a row that silver does not take."""
 VALID_FROM, VALID_TO, IS_CURRENT = "valid_from", "valid_to", "is_current"
 IS_INFERRED = "is_inferred"
 UNKNOWN_MEMBER = -1

@@ -131,12 +131,12 @@ class Database:
     def rows_without_cursor(self, what: Described) -> bool:
         """Whether a row exists that no window can hold, since its cursor is NULL, infinite or of another type."""
         column, kind = what.columns[what.table.cursor or ""]
-        return self._dialect.value(self._dialect.rows_without_cursor(_table(what.source), column, kind)) is not None
+        return self._dialect.value(self._dialect.rows_without_cursor(relation(what), column, kind)) is not None
 
     def greatest(self, what: Described) -> int | None:
         """The greatest value of an integer cursor, or None for an empty table."""
         column, _ = what.columns[what.table.cursor or ""]
-        found = self._dialect.value(exp.select(exp.Max(this=exp.column(column.name, quoted=True))).from_(_table(what.source)))
+        found = self._dialect.value(exp.select(exp.Max(this=exp.column(column.name, quoted=True))).from_(relation(what)))
         return None if found is None else int.from_bytes(found) if isinstance(found, bytes) else int(str(found))
 
     def query(self, what: Described, window: Window, rows: int | None = None) -> str:
@@ -153,7 +153,7 @@ class Database:
             for name, misfit in misfits.items():
                 marks = marks.when(misfit.copy(), exp.Literal.string(name))
             outputs += [exp.alias_(exp.Literal.number(0), _HEAD), exp.alias_(marks, _MISFIT)]
-        query = exp.select(*outputs).from_(_table(what.source))
+        query = exp.select(*outputs).from_(relation(what))
         if what.table.cursor:
             cursor, _ = what.columns[what.table.cursor]
             query = query.where(
@@ -285,9 +285,10 @@ def _first_line(exc: BaseException) -> str:
     return (str(exc).splitlines() or [type(exc).__name__])[0][:300]
 
 
-def _table(source: SourceTable) -> exp.Table:
-    schema = source.parts[-2] if len(source.parts) > 1 else None
-    return exp.table_(source.parts[-1], db=schema, quoted=True)
+def relation(what: Described) -> exp.Table:
+    """What a query of this table reads from."""
+    parts = what.source.parts
+    return exp.table_(parts[-1], db=parts[-2] if len(parts) > 1 else None, quoted=True)
 
 
 def _cut(batch: pa.RecordBatch, cursor: str | None, window: Window) -> pa.RecordBatch:
