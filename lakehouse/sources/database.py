@@ -15,6 +15,7 @@ from sqlglot import exp
 from lakehouse.errors import ContractError, SourceDataError, SourceError, UsageError
 from lakehouse.layout import COLUMN, IS_CURRENT, VALID_FROM, VALID_TO
 from lakehouse.model.run import Window
+from lakehouse.sources.relation import read_from, source_of
 from lakehouse.transform.arrow import arrow_schema, cast_batch
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class Database:
             SourceError: The table is not there.
             ContractError: A declared column is not there, or a needed one.
         """
-        source = self._dialect.describe(table.object)
+        source = source_of(self._dialect, table)
         by_name = {column.name: column for column in source.columns}
         by_case = {column.name.lower(): column for column in source.columns}
         columns: dict[str, tuple[SourceColumn, DataType]] = {}
@@ -112,8 +113,9 @@ class Database:
         needed = {*wanted, *table.keys, *(name for name in (table.cursor, table.sequence_by) if name)}
         missing = sorted(name for name in needed if name not in by_name and name.lower() not in by_case)
         if missing:
+            gives = "the query gives" if table.query else f"the source's table {'.'.join(source.parts)} has"
             raise ContractError(
-                f"the source's table {'.'.join(source.parts)} has no column {', '.join(missing)}",
+                f"{gives} no column {', '.join(missing)}",
                 where=f"metadata/tables/{table.source}/{table.name}.yml",
                 given=f"columns {', '.join(by_name)}"[:400],
                 next_step="Correct the table's file, or bring the column back in the source.",
@@ -285,10 +287,9 @@ def _first_line(exc: BaseException) -> str:
     return (str(exc).splitlines() or [type(exc).__name__])[0][:300]
 
 
-def relation(what: Described) -> exp.Table:
+def relation(what: Described) -> exp.Expr:
     """What a query of this table reads from."""
-    parts = what.source.parts
-    return exp.table_(parts[-1], db=parts[-2] if len(parts) > 1 else None, quoted=True)
+    return read_from(what.table, what.source.parts)
 
 
 def _cut(batch: pa.RecordBatch, cursor: str | None, window: Window) -> pa.RecordBatch:

@@ -72,6 +72,9 @@ class Dialect(Protocol):
     has_head: ClassVar[bool]
     """Whether a read starts with a typed row that is no data, since the driver guesses types from the first row."""
 
+    types_queries: ClassVar[bool] = True
+    """Whether the database tells the types of a query's columns."""
+
     def driver_url(self) -> str:
         """The URL for connectorx, secrets included."""
         ...
@@ -81,6 +84,14 @@ class Dialect(Protocol):
 
         Raises:
             SourceError: There is none, or several.
+        """
+        ...
+
+    def described(self, query: exp.Query) -> tuple[SourceColumn, ...]:
+        """The columns of a query's result as the database names and types them; it brings no row.
+
+        Raises:
+            SourceError: The database refuses the query.
         """
         ...
 
@@ -124,7 +135,7 @@ class Dialect(Protocol):
         """True for rows whose cursor no window can hold, such as NULL or infinity."""
         ...
 
-    def rows_without_cursor(self, table: exp.Table, column: SourceColumn, kind: DataType) -> exp.Query:
+    def rows_without_cursor(self, table: exp.Expr, column: SourceColumn, kind: DataType) -> exp.Query:
         """A query that gives something where `no_cursor` is true for a row of the table; by its index, where the cursor has one."""
         return exp.select(exp.Literal.number(1)).from_(table).where(self.no_cursor(column, kind)).limit(1)
 

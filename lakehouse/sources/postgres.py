@@ -36,6 +36,7 @@ select a.attname, t.typname, a.atttypmod, a.attnotnull
 from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = a.atttypid
 where a.attrelid = %s and a.attnum > 0 and not a.attisdropped order by a.attnum
 """
+_TYPES = "select oid, typname from pg_catalog.pg_type where oid = any(%s)"
 _BOUND = """
 select least(
     now() - interval '1 second',
@@ -164,6 +165,19 @@ class Postgres(Dialect):
         )
 
     @override
+    def described(self, query: exp.Query) -> tuple[SourceColumn, ...]:
+        found = self._execute(query.sql(dialect=self.sql)).description or ()
+        names = dict(self._fetch(_TYPES, ([column.type_code for column in found],)))
+        return tuple(
+            SourceColumn(
+                column.name,
+                names[column.type_code],
+                lake_type(names[column.type_code], 0 if column.precision is None else ((column.precision << 16) | (column.scale or 0)) + 4),
+            )
+            for column in found
+        )
+
+    @override
     def listed(self) -> list[ListedTable]:
         return [
             ListedTable((schema, name), is_view=is_view, keys=tuple(keys), indexed=tuple(indexed), rows=rows)
@@ -171,8 +185,11 @@ class Postgres(Dialect):
         ]
 
     def _fetch(self, statement: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
+        return self._execute(statement, values).fetchall()
+
+    def _execute(self, statement: str, values: tuple[object, ...] = ()) -> psycopg.Cursor[tuple[Any, ...]]:
         try:
-            return self._connection.execute(statement.encode(), values or None).fetchall()
+            return self._connection.execute(statement.encode(), values or None)
         except psycopg.OperationalError as exc:
             raise SourceUnreachableError(
                 f"the connection broke: {str(exc).splitlines()[0]}", where=self._where, next_step="Run again."
@@ -215,7 +232,7 @@ class Postgres(Dialect):
         return exp.or_(missing, *(native.copy().eq(exp.Literal.string(word)) for word in ("infinity", "-infinity")))
 
     @override
-    def rows_without_cursor(self, table: exp.Table, column: SourceColumn, kind: DataType) -> exp.Query:
+    def rows_without_cursor(self, table: exp.Expr, column: SourceColumn, kind: DataType) -> exp.Query:
         """Look at both ends of the cursor's order, where NULL and infinity stand: a planner without statistics would scan the table."""
         if column.type.name == "string":
             return super().rows_without_cursor(table, column, kind)

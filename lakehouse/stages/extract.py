@@ -61,7 +61,7 @@ def _window(lake: Lake, database: Database, what: Described, past: Window | None
         raise QualityError(
             f"cursor {name} is NULL, infinite or no {kind} in at least one row, so that no window would ever bring it",
             where=where,
-            next_step=f"Give these rows a value in the source (select * from {table.object} where {name} is null), or use `mode: full`.",
+            next_step=f"Give these rows a value in the source (select * from {table.origin} where {name} is null), or use `mode: full`.",
         )
     to: Cursor
     if kind in INTEGERS:
@@ -144,7 +144,7 @@ def _require_place(table: Table, name: str, nulls: int) -> None:
         raise QualityError(
             f"{name} is NULL in {nulls} row{'s' * (nulls != 1)}: without it a row has no place among the versions of a key",
             where=f"{table.source}.{table.name}",
-            next_step=f"Correct them in the source (select * from {table.object} where {name} is null); nothing of this read was kept.",
+            next_step=f"Correct them in the source (select * from {table.origin} where {name} is null); nothing of this read was kept.",
         )
 
 
