@@ -15,17 +15,21 @@ from sqlglot import exp
 from lakehouse.errors import ContractError, SourceDataError, SourceError, UsageError
 from lakehouse.layout import COLUMN, IS_CURRENT, VALID_FROM, VALID_TO
 from lakehouse.model.run import Window
+from lakehouse.sources.gate import Gate
+from lakehouse.sources.ranges import Whole, cut
 from lakehouse.sources.relation import read_from, source_of
 from lakehouse.transform.arrow import arrow_schema, cast_batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
     from datetime import datetime
     from pathlib import Path
 
     from lakehouse.model.table import Table
     from lakehouse.model.types import DataType
     from lakehouse.sources.dialect import Dialect, SourceColumn, SourceTable
+    from lakehouse.sources.ranges import Cut
 
 _UNDECODABLE = re.compile(r'FromSql\((\d+)\), cause: Some\((?:ConversionTo\()?"([^"]*)"')
 _HEAD, _MISFIT = "_lakehouse_head", "_lakehouse_misfit"
@@ -94,9 +98,9 @@ class Described:
 class Database:
     """A connected source database."""
 
-    def __init__(self, dialect: Dialect, batch_rows: int) -> None:
-        """Keep the dialect; `batch_rows` bounds one Arrow batch."""
-        self._dialect, self._batch_rows = dialect, batch_rows
+    def __init__(self, dialect: Dialect, batch_rows: int, gate: Gate | None = None) -> None:
+        """Keep the dialect; `batch_rows` bounds one Arrow batch, `gate` how many connections read the source at once."""
+        self._dialect, self._batch_rows, self._gate = dialect, batch_rows, gate or Gate()
 
     def describe(self, table: Table) -> Described:
         """What of the source's table is read, and as which types.
@@ -141,8 +145,8 @@ class Database:
         found = self._dialect.value(exp.select(exp.Max(this=exp.column(column.name, quoted=True))).from_(relation(what)))
         return None if found is None else int.from_bytes(found) if isinstance(found, bytes) else int(str(found))
 
-    def query(self, what: Described, window: Window, rows: int | None = None) -> str:
-        """The one statement that reads a window, or its first rows, in the database's dialect."""
+    def query(self, what: Described, window: Window, rows: int | None = None, range_: exp.Expr | None = None) -> str:
+        """The one statement that reads a window, or a range of it, or its first rows, in the database's dialect."""
         misfits = {
             name: misfit for name, (column, kind) in what.columns.items() if (misfit := self._dialect.misfit(column, kind)) is not None
         }
@@ -155,13 +159,7 @@ class Database:
             for name, misfit in misfits.items():
                 marks = marks.when(misfit.copy(), exp.Literal.string(name))
             outputs += [exp.alias_(exp.Literal.number(0), _HEAD), exp.alias_(marks, _MISFIT)]
-        query = exp.select(*outputs).from_(relation(what))
-        if what.table.cursor:
-            cursor, _ = what.columns[what.table.cursor]
-            query = query.where(
-                *([] if window.from_ is None else [self._dialect.at_least(cursor, window.from_)]),
-                *([] if window.to is None else [self._dialect.below(cursor, window.to)]),
-            )
+        query = exp.select(*outputs).from_(relation(what)).where(*self._inside(what, window), *([] if range_ is None else [range_]))
         if self._dialect.has_head:
             heads = [
                 exp.alias_(self._dialect.head(_travels_as(column, kind)), name, quoted=True)
@@ -174,33 +172,51 @@ class Database:
             query = query.limit(rows + self._dialect.has_head)
         return query.sql(dialect=self._dialect.sql)
 
+    def _inside(self, what: Described, window: Window) -> list[exp.Expr]:
+        if not what.table.cursor:
+            return []
+        cursor, _ = what.columns[what.table.cursor]
+        return [
+            *([] if window.from_ is None else [self._dialect.at_least(cursor, window.from_)]),
+            *([] if window.to is None else [self._dialect.below(cursor, window.to)]),
+        ]
+
     def read(self, what: Described, window: Window, rows: int | None = None) -> Iterator[pa.RecordBatch]:
-        """The rows of a window, or its first `rows`, as batches of exactly the described columns and types; one statement, so one snapshot.
+        """The rows of a window, or its first `rows`, as batches of exactly the described columns and types.
+
+        One statement, so one snapshot; a large window of a table with `partitions` is several, see `ranges.cut`.
 
         Raises:
+            ContractError: The table cannot be cut into its `partitions`.
             SourceError: The database breaks off.
             SourceDataError: A value does not fit its type.
         """
         where = f"{what.table.source}.{what.table.name}"
         schema = arrow_schema(what.types)
-        for batch in self._stream(self.query(what, window, rows), list(what.columns), where):
-            part = batch
-            if self._dialect.has_head:
-                part = part.filter(pc.equal(part.column(_HEAD), 0))
-                _require_no_misfit(part, what, where)
-            if part.num_rows:
-                part = _cut(cast_batch(part, schema, where), what.table.cursor, window)
-            if part.num_rows:
-                yield part
+        with self._gate.enter(what.table.partitions if rows is None else 1) as granted, self._ranges(what, window, granted) as ranges:
+            queries = [self.query(what, window, rows, one) for one in ranges.conditions]
+            for batch in self._stream(queries, ranges.session, list(what.columns), where):
+                part = batch
+                if self._dialect.has_head:
+                    part = part.filter(pc.equal(part.column(_HEAD), 0))
+                    _require_no_misfit(part, what, where)
+                if part.num_rows:
+                    part = _cut(cast_batch(part, schema, where), what.table.cursor, window)
+                if part.num_rows:
+                    yield part
 
-    def _stream(self, query: str, columns: list[str], where: str) -> Iterator[pa.RecordBatch]:
+    def _ranges(self, what: Described, window: Window, most: int) -> AbstractContextManager[Cut]:
+        column, kind = what.columns[what.table.range_column or next(iter(what.columns))]
+        return cut(self._dialect, Whole(what.table, relation(what), self._inside(what, window), column, kind), most, self._batch_rows)
+
+    def _stream(self, queries: list[str], session: list[str], columns: list[str], where: str) -> Iterator[pa.RecordBatch]:
         try:
             yield from connectorx.read_sql(
                 self._dialect.driver_url(),
-                [*self._dialect.rehearsal(query), query],
+                [*self._dialect.rehearsal(queries[0]), *queries],
                 return_type="arrow_stream",
                 batch_size=self._batch_rows,
-                pre_execution_query=self._dialect.session() or None,
+                pre_execution_query=session or None,
             )
         except (GeneratorExit, KeyboardInterrupt, SystemExit, SourceDataError):
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
@@ -11,6 +12,7 @@ from lakehouse.errors import ContractError
 from lakehouse.model.types import INTEGERS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from lakehouse.model.run import Cursor
@@ -63,6 +65,19 @@ class ListedTable:
     rows: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """One moment of a database that several connections can read.
+
+    Attributes:
+        session: What a connection runs to read at that moment.
+        value: The first value of the first row of a query at that moment, or None.
+    """
+
+    session: list[str]
+    value: Callable[[exp.Expr], object]
+
+
 class Dialect(Protocol):
     """One kind of database. Every statement is built as a tree and written in the dialect `sql`."""
 
@@ -71,6 +86,9 @@ class Dialect(Protocol):
 
     has_head: ClassVar[bool]
     """Whether a read starts with a typed row that is no data, since the driver guesses types from the first row."""
+
+    parallel: ClassVar[bool] = True
+    """Whether several connections can read a table faster than one."""
 
     types_queries: ClassVar[bool] = True
     """Whether the database tells the types of a query's columns."""
@@ -98,6 +116,15 @@ class Dialect(Protocol):
     def session(self) -> list[str]:
         """Statements that the driver's own connection runs before a read; none by default."""
         return []
+
+    @contextmanager
+    def frozen(self) -> Iterator[Frozen | None]:
+        """A moment of the database that can be read over several connections until the block ends, or None where it has no such thing.
+
+        Raises:
+            SourceError: The database refuses, or went away.
+        """
+        yield None
 
     def rehearsal(self, query: str) -> list[str]:  # noqa: ARG002  for the dialects that need it
         """Statements with the query's columns and no rows, to go before it, where the driver would else run the query twice."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import psycopg
@@ -13,9 +15,11 @@ from typing_extensions import override
 from lakehouse.errors import LakehouseError, SourceError, SourceUnreachableError, UsageError
 from lakehouse.model.types import MAX_PRECISION, DataType
 from lakehouse.sources.address import Address
-from lakehouse.sources.dialect import Dialect, ListedTable, SourceColumn, SourceTable, pick
+from lakehouse.sources.dialect import Dialect, Frozen, ListedTable, SourceColumn, SourceTable, pick
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lakehouse.model.run import Cursor
 
 CONNECT_SECONDS = 5
@@ -36,6 +40,7 @@ select a.attname, t.typname, a.atttypmod, a.attnotnull
 from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = a.atttypid
 where a.attrelid = %s and a.attnum > 0 and not a.attisdropped order by a.attnum
 """
+_ONE_MOMENT = "begin isolation level repeatable read read only"
 _TYPES = "select oid, typname from pg_catalog.pg_type where oid = any(%s)"
 _BOUND = """
 select least(
@@ -108,8 +113,12 @@ class Postgres(Dialect):
         address = Address.of(url, "PostgreSQL", "postgresql", 5432)
         self._where = address.where
         self._url = address.url("postgresql", {key: value for key, value in address.options.items() if key == "sslmode"})
+        self._own_url = url
+        self._connection = self._connect()
+
+    def _connect(self) -> psycopg.Connection[tuple[Any, ...]]:
         try:
-            self._connection = psycopg.connect(url, connect_timeout=CONNECT_SECONDS, autocommit=True, application_name="lakehouse")
+            return psycopg.connect(self._own_url, connect_timeout=CONNECT_SECONDS, autocommit=True, application_name="lakehouse")
         except psycopg.OperationalError as exc:
             raise self._refused(exc) from None
         except psycopg.Error:
@@ -184,12 +193,30 @@ class Postgres(Dialect):
             for schema, name, is_view, keys, indexed, rows in self._fetch(_LISTED)
         ]
 
+    @override
+    @contextmanager
+    def frozen(self) -> Iterator[Frozen | None]:
+        """A snapshot that a connection of its own holds and exports ("Snapshot Synchronization Functions" of the manual)."""
+        with closing(self._connect()) as connection:
+            ask = partial(self._execute, connection=connection)
+            for statement in ("set idle_in_transaction_session_timeout = 0", _ONE_MOMENT):
+                ask(statement)
+            ((name,),) = ask("select pg_export_snapshot()").fetchall()
+
+            def value(query: exp.Expr) -> object:
+                rows = ask(query.sql(dialect=self.sql)).fetchall()
+                return rows[0][0] if rows else None
+
+            yield Frozen([_ONE_MOMENT, f"set transaction snapshot '{name}'"], value)
+
     def _fetch(self, statement: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
         return self._execute(statement, values).fetchall()
 
-    def _execute(self, statement: str, values: tuple[object, ...] = ()) -> psycopg.Cursor[tuple[Any, ...]]:
+    def _execute(
+        self, statement: str, values: tuple[object, ...] = (), connection: psycopg.Connection[tuple[Any, ...]] | None = None
+    ) -> psycopg.Cursor[tuple[Any, ...]]:
         try:
-            return self._connection.execute(statement.encode(), values or None)
+            return (connection or self._connection).execute(statement.encode(), values or None)
         except psycopg.OperationalError as exc:
             raise SourceUnreachableError(
                 f"the connection broke: {str(exc).splitlines()[0]}", where=self._where, next_step="Run again."

@@ -58,6 +58,7 @@ class Sqlite(Dialect):
 
     sql: ClassVar[str] = "sqlite"
     has_head: ClassVar[bool] = True
+    parallel: ClassVar[bool] = False
     types_queries: ClassVar[bool] = False
 
     def __init__(self, url: str, project: Path) -> None:
