@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Self
 
 from lakehouse.catalog import Catalog, load
 from lakehouse.errors import StorageError, UsageError
-from lakehouse.layout import COMMITS, DEFINITION, LEDGER, consumed, lake_uri, layer_uris, table_uri, watermark
+from lakehouse.layout import COMMITS, DEFINITION, LEDGER, consumed, lake_uri, layer_uris, table_uri, watermark, watermark_batch
 from lakehouse.ledger import Ledger
 from lakehouse.model.run import Cursor, cursor_from_number
 from lakehouse.settings import Settings
 from lakehouse.storage.commits import Written, conflict
 from lakehouse.storage.delta import Table, create_table, open_table
 from lakehouse.storage.effects import Effects
+from lakehouse.storage.greatest import greatest_text
 from lakehouse.storage.leases import Leases, Turn
 from lakehouse.storage.place import Places
 from lakehouse.storage.process import require_not_forked
@@ -159,7 +160,9 @@ class Lake:
     def watermark(self, name: str) -> Cursor | None:
         """The greatest value of a table's cursor that bronze has committed, or None."""
         bronze, cursor = self.table("bronze", name), self.catalog.tables[name].cursor
-        number = None if bronze is None or cursor is None else bronze.number(watermark(cursor))
+        if bronze is not None and cursor is not None and (batch := bronze.number(watermark_batch(cursor))) is not None:
+            return greatest_text(bronze, cursor, batch)
+        number = None if bronze is None or cursor is None else bronze.number(watermark(cursor, self.catalog.tables[name].cursor_zone))
         if bronze is None or cursor is None or number is None:
             return None
         kind = str(bronze.schema.field(cursor).type)

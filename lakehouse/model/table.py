@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 from pydantic import AliasChoices, BeforeValidator, Field, StringConstraints, model_validator
 
 from lakehouse.layout import IS_CURRENT, VALID_FROM, VALID_TO
-from lakehouse.model.types import INTEGERS, TypeName
-from lakehouse.model.words import ColumnName, Frozen, Lookback, Misfit, Sentence, SourceObject, TableName
+from lakehouse.model.cursor import OddCursors, SetBy, with_type, without_type
+from lakehouse.model.types import TypeName
+from lakehouse.model.words import ColumnName, Frozen, Lookback, Misfit, Sentence, SourceObject, TableName, Zone
 
 
 def _listed(given: object) -> object:
@@ -72,6 +73,15 @@ class Table(Frozen):
     """How far below the watermark each window starts again."""
     start_at: datetime | int | None = Field(default=None, validation_alias=AliasChoices("start_at", "from_date"))
     """Where the very first window starts; default: at the beginning."""
+    lag: Lookback = timedelta(0)
+    """How far below the source's safe bound each window ends: a span, or for integer cursors a number of ids."""
+    cursor_zone: Zone | None = None
+    """The zone (such as `Europe/Berlin`) of a cursor without one: its values are local times there, and become UTC at the door."""
+    cursor_set_by: SetBy = "database"
+    """Who sets the cursor: the database's own clock or counter, or the application, which needs a `lag`."""
+    odd_cursors: OddCursors = "stop"
+    """What becomes of rows whose cursor is NULL, infinite or more than a day ahead: `stop` the load; `reject` them (kept in bronze,
+    not taken by silver); or `read_once`: they come with every window, and the time of extraction orders them."""
     history: Literal["scd1", "scd2"] = "scd1"
     columns: dict[ColumnName, Annotated[Column, BeforeValidator(_column)]] = Field(default_factory=dict)
     """The columns to read and their types; empty: all that the source has, as it declares them."""
@@ -88,6 +98,8 @@ class Table(Frozen):
             raise Misfit("mode incremental needs a `cursor`", "cursor")
         if self.mode == "full" and (self.cursor or self.lookback or self.start_at is not None):
             raise Misfit("mode full takes no `cursor`, `lookback` or `start_at`", "mode")
+        for what, key in without_type(self):
+            raise Misfit(what, key)
         if self.history == "scd2" and not self.keys:
             raise Misfit("history scd2 needs `keys`", "history")
         if len(set(self.keys)) < len(self.keys):
@@ -112,11 +124,5 @@ class Table(Frozen):
     def _agree_on_cursor(self) -> None:
         if self.cursor is None:
             return
-        kind = self.columns[self.cursor].type.name
-        if kind not in (*INTEGERS, "date", "timestamp"):
-            raise Misfit(f"{self.cursor!r} is a {kind}; allowed: {', '.join(INTEGERS)}, date, timestamp", "cursor")
-        spans = timedelta if kind in ("date", "timestamp") else int
-        if self.lookback and not isinstance(self.lookback, spans):
-            raise Misfit(f"does not fit a {kind} cursor; expected {'a span such as 30d' if spans is timedelta else 'a number'}", "lookback")
-        if self.start_at is not None and isinstance(self.start_at, int) is (spans is timedelta):
-            raise Misfit(f"does not fit a {kind} cursor; expected {'an instant' if spans is timedelta else 'a number'}", "start_at")
+        for what, key in with_type(self, self.columns[self.cursor].type.name):
+            raise Misfit(what, key)

@@ -12,9 +12,10 @@ from sqlglot import exp
 from typing_extensions import override
 
 from lakehouse.errors import LakehouseError, SourceError, SourceUnreachableError, UsageError
+from lakehouse.model.cursor import TIMES
 from lakehouse.model.types import MAX_PRECISION, DataType
 from lakehouse.sources.address import Address
-from lakehouse.sources.dialect import Dialect, ListedTable, SourceColumn, SourceTable, pick, require_ordered
+from lakehouse.sources.dialect import Dialect, ListedTable, SourceColumn, SourceTable, pick, require_ordered, the_one
 
 if TYPE_CHECKING:
     from lakehouse.model.run import Cursor
@@ -40,6 +41,7 @@ TYPES = {
     "timestamp": "timestamp",
 }
 _UNSIGNED = {"tinyint": "smallint", "smallint": "integer", "mediumint": "integer", "int": "bigint"}
+_STRING = DataType("string")
 _TEXTS = ("char", "varchar", "tinytext", "text", "mediumtext", "longtext")
 _SHAPES = re.compile(r"^(geom|point|linestring|polygon|multi)")
 _TABLES = """
@@ -170,19 +172,11 @@ class Mysql(Dialect):
         if "." not in name:
             here = str(self._fetch("select database()")[0][0])
             rows = [parts for parts in rows if parts[0] == here]
-        found = pick(name, rows)
-        if not found:
-            raise SourceError(
-                f"table {name} does not exist or may not be seen",
-                where=self._where,
-                next_step="Correct `from` in the table's file, or grant the right; a table of another database is `database.table`.",
-            )
-        if len(found) > 1:
-            several = ", ".join(".".join(parts) for parts in found)
-            raise SourceError(f"table {name} can mean several", where=self._where, given=several, next_step="Write its exact case.")
-        columns = self._fetch(_COLUMNS, found[0])
+        other = "; a table of another database is `database.table`"
+        parts = the_one(name, pick(name, rows), self._where, "Write its exact case.", other)
+        columns = self._fetch(_COLUMNS, parts)
         return SourceTable(
-            found[0],
+            parts,
             tuple(
                 SourceColumn(column, native, lake_type(native), required=nullable == "NO", obstacle=obstacle(native))
                 for column, native, nullable in columns
@@ -222,10 +216,10 @@ class Mysql(Dialect):
             raise SourceError(f"the query failed: {text}", where=self._where, next_step="See that the user may read the table.") from exc
 
     @override
-    def bound(self) -> datetime:
+    def bound(self, *, lagged: bool = False) -> datetime:
         """The server's clock less one second: MySQL tells nobody without the right PROCESS when other transactions began.
 
-        A row that a transaction stamps before this instant and commits after the read is brought by the look-back.
+        A row that a transaction stamps before this instant and commits after the read is held for by the lag, or brought by the look-back.
         """
         return cast("datetime", self._fetch("select utc_timestamp(6) - interval 1 second")[0][0]).replace(tzinfo=UTC)
 
@@ -258,17 +252,25 @@ class Mysql(Dialect):
         return None
 
     @override
-    def no_cursor(self, column: SourceColumn, kind: DataType) -> exp.Expr:
+    def require_cursor(self, column: SourceColumn, kind: DataType) -> None:
         require_ordered(column, kind, self._where)
+
+    @override
+    def is_zoned(self, column: SourceColumn) -> bool:
+        return _word(column.native) == "timestamp"
+
+    @override
+    def unfit(self, column: SourceColumn, kind: DataType) -> exp.Expr | None:
+        if kind.name not in TIMES:
+            return None
         native = exp.column(column.name, quoted=True)
-        missing: exp.Expr = native.is_(exp.null())
-        if kind.name not in ("date", "timestamp"):
-            return missing
-        parts = (exp.Anonymous(this=part, expressions=[native.copy()]) for part in ("MONTH", "DAYOFMONTH"))
-        return exp.or_(missing, *(part.eq(0) for part in parts))
+        return exp.or_(*(exp.Anonymous(this=part, expressions=[native.copy()]).eq(0) for part in ("MONTH", "DAYOFMONTH")))
 
     @override
     def at_least(self, column: SourceColumn, bound: Cursor) -> exp.Expr:
+        if isinstance(bound, str):
+            text = exp.cast(self.output(column, _STRING), "char character set utf8mb4", dialect=self.sql)
+            return exp.GTE(this=exp.cast(text, "binary", dialect=self.sql), expression=exp.HexString(this=bound.encode().hex()))
         return exp.GTE(this=exp.column(column.name, quoted=True), expression=_literal(bound))
 
     @override
@@ -306,6 +308,8 @@ def _tls(mode: str, authority: str | None) -> ssl.SSLContext | None:
 def _literal(bound: Cursor) -> exp.Expr:
     if isinstance(bound, int):
         return exp.Literal.number(bound)
+    if isinstance(bound, str):
+        return exp.Literal.string(bound)
     if isinstance(bound, datetime):
         text = bound.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ")
         return exp.cast(exp.Literal.string(text), "datetime(6)", dialect="mysql")

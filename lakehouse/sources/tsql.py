@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from sqlglot import exp
 
+from lakehouse.model.cursor import TIMES
 from lakehouse.model.types import DataType
 from lakehouse.sources.dialect import SourceColumn, require_ordered
 
@@ -31,6 +32,7 @@ TYPES = {
     "smalldatetime": "timestamp",
     "datetimeoffset": "timestamp",
 }
+_STRING, _BINARY = DataType("string"), "Latin1_General_BIN2"
 _TEXTS = ("char", "varchar", "text", "nchar", "nvarchar", "ntext")
 OBSTACLES = {
     "sql_variant": "its values have a type each",
@@ -87,21 +89,36 @@ def output(column: SourceColumn, kind: DataType) -> exp.Expr:
             return _cast(native, "nvarchar(max)")
 
 
-def no_cursor(column: SourceColumn, kind: DataType, where: str) -> exp.Expr:
-    """True for rows without a cursor, or with a text that says no day.
+def require_cursor(column: SourceColumn, kind: DataType, where: str) -> None:
+    """Refuse a column that the server does not order as its lake type; texts of days are ordered by their day.
 
     Raises:
-        ContractError: The column's own type is not ordered as its lake type.
+        ContractError: It is such a column.
     """
-    missing: exp.Expr = exp.column(column.name, quoted=True).is_(exp.null())
-    if kind.name in ("date", "timestamp") and column.native in _TEXTS:
-        return exp.or_(missing, _day(column).is_(exp.null()))
-    require_ordered(column, kind, where)
-    return missing
+    if not (kind.name in TIMES and column.native in _TEXTS):
+        require_ordered(column, kind, where)
+
+
+def unfit(column: SourceColumn, kind: DataType) -> exp.Expr | None:
+    """True for a text that says no day, or for a text cursor with signs that the server does not order as their bytes.
+
+    A binary collation orders the 16-bit units of UTF-16, and pads the shorter text with blanks: that is the order of UTF-8's bytes
+    for texts without control characters and without what stands above U+D7FF.
+    """
+    if kind.name == "string":
+        odd = exp.National(this="%[^ -\ud7ff]%")
+        return exp.Like(this=exp.Collate(this=exp.paren(output(column, kind)), expression=exp.Var(this=_BINARY)), expression=odd)
+    if kind.name in TIMES and column.native in _TEXTS:
+        native = exp.column(column.name, quoted=True)
+        return exp.and_(exp.not_(native.is_(exp.null())), _day(column).is_(exp.null()))
+    return None
 
 
 def at_least(column: SourceColumn, bound: Cursor) -> exp.Expr:
     """A condition that holds for every row whose cursor is at or above `bound`, and for few others."""
+    if isinstance(bound, str):
+        text = exp.Collate(this=exp.paren(output(column, _STRING)), expression=exp.Var(this=_BINARY))
+        return exp.GTE(this=text, expression=exp.National(this=bound))
     if column.native in _TEXTS:
         return exp.GTE(this=_day(column), expression=_cast(exp.Literal.string(_date(bound).isoformat()), "date"))
     return exp.GTE(this=exp.column(column.name, quoted=True), expression=_literal(bound, column, -_TICK))
@@ -135,6 +152,13 @@ def _day(column: SourceColumn) -> exp.Expr:
     return exp.TryCast(this=first, to=exp.DataType.build("date", dialect="tsql"))
 
 
+def least_open(column: SourceColumn) -> exp.Expr | None:
+    """A query for the least rowversion that a transaction under way may give; None for other columns."""
+    if column.native != "timestamp":
+        return None
+    return exp.select(_cast(exp.Anonymous(this="MIN_ACTIVE_ROWVERSION"), "bigint"))
+
+
 def _date(bound: Cursor) -> date:
     return bound.date() if isinstance(bound, datetime) else cast("date", bound)
 
@@ -144,6 +168,8 @@ def _literal(bound: Cursor, column: SourceColumn, margin: timedelta) -> exp.Expr
     if isinstance(bound, int):
         number = exp.Literal.number(max(bound, 0) if column.native == "timestamp" else bound)
         return _cast(_cast(number, "bigint"), "binary(8)") if column.native == "timestamp" else number
+    if isinstance(bound, str):
+        return exp.National(this=bound)
     if not isinstance(bound, datetime):
         return _cast(exp.Literal.string(bound.isoformat()), "date")
     if column.native == "datetime":
