@@ -51,10 +51,13 @@ app.command()(doctor)
 def validate(project: Project = Path(), output: Output = Format.TEXT) -> None:
     """Check all metadata and SQL, and prefect.yaml; report every fault of every file."""
     from lakehouse.catalog import load
+    from lakehouse.catalog.source_sql import dialect_of
     from lakehouse.errors import MetadataError
+    from lakehouse.settings import Settings
 
+    urls = Settings.load(project.resolve()).connection
     try:
-        catalog = load(project.resolve(), deep=True)
+        catalog = load(project.resolve(), deep=True, dialects={name: dialect_of(url.get_secret_value()) for name, url in urls.items()})
     except MetadataError as exc:
         if output is Format.JSON:
             print_json(

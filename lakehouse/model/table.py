@@ -9,7 +9,7 @@ from pydantic import AliasChoices, BeforeValidator, Field, StringConstraints, mo
 
 from lakehouse.layout import IS_CURRENT, VALID_FROM, VALID_TO
 from lakehouse.model.cursor import OddCursors, SetBy, with_type, without_type
-from lakehouse.model.types import TypeName
+from lakehouse.model.types import INTEGERS, TypeName
 from lakehouse.model.words import ColumnName, Frozen, Lookback, Misfit, Sentence, SourceObject, TableName, Zone
 
 
@@ -27,6 +27,8 @@ class Source(Frozen):
     """What the source is; a database's dialect follows from its connection's URL."""
     connection: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
     """The connection's NAME; its URL is in `LAKEHOUSE_CONNECTION__<NAME>`."""
+    connections: Annotated[int, Field(ge=1, le=256)] | None = None
+    """How many connections may read rows of the source at once, all its tables together; default: as many as its tables ask for."""
     description: Sentence | None = None
     owner: Sentence | None = None
 
@@ -57,8 +59,12 @@ class Table(Frozen):
 
     name: TableName
     source: TableName
-    object: SourceObject = Field(alias="from")
-    """The source's own table, optionally with its schema."""
+    object: SourceObject = Field(default="", alias="from")
+    """The source's own table, optionally with its schema; a table has this or a `query`."""
+    query: Annotated[str, StringConstraints(min_length=1, max_length=20_000)] | None = None
+    """One SELECT in the source's own SQL, read in the place of a table."""
+    where: Annotated[str, StringConstraints(min_length=1, max_length=4000)] | None = None
+    """A condition in the source's own SQL: rows for which it is not true are not read, and are none of the table's rows."""
     description: Sentence | None = None
     owner: Sentence | None = None
     tags: tuple[TableName, ...] = ()
@@ -82,6 +88,8 @@ class Table(Frozen):
     odd_cursors: OddCursors = "stop"
     """What becomes of rows whose cursor is NULL, infinite or more than a day ahead: `stop` the load; `reject` them (kept in bronze,
     not taken by silver); or `read_once`: they come with every window, and the time of extraction orders them."""
+    partitions: Annotated[int, Field(ge=1, le=64)] = 1
+    """In how many ranges of the cursor, else of the first key, a large read is cut; each is read over a connection of its own."""
     history: Literal["scd1", "scd2"] = "scd1"
     columns: dict[ColumnName, Annotated[Column, BeforeValidator(_column)]] = Field(default_factory=dict)
     """The columns to read and their types; empty: all that the source has, as it declares them."""
@@ -92,8 +100,20 @@ class Table(Frozen):
         """The column that orders versions, or None for the time of extraction."""
         return self.sequence_by or self.cursor
 
+    @property
+    def origin(self) -> str:
+        """What people look at in the source: its table, or the query by the place where it stands."""
+        return self.object or "(the table's query)"
+
+    @property
+    def range_column(self) -> str | None:
+        """The column by whose ranges a large read is cut: the cursor, else the first key."""
+        return self.cursor or (self.keys[0] if self.keys else None)
+
     @model_validator(mode="after")
     def _agree(self) -> Table:
+        if bool(self.object) is (self.query is not None):
+            raise Misfit("expected either `from` or `query`" + (", given both" if self.query else ""), "query" if self.query else "from")
         if self.mode == "incremental" and not self.cursor:
             raise Misfit("mode incremental needs a `cursor`", "cursor")
         if self.mode == "full" and (self.cursor or self.lookback or self.start_at is not None):
@@ -104,8 +124,19 @@ class Table(Frozen):
             raise Misfit("history scd2 needs `keys`", "history")
         if len(set(self.keys)) < len(self.keys):
             raise Misfit("`keys` names a column twice", "keys")
+        if self.partitions > 1:
+            self._agree_on_partitions()
         self._agree_on_columns()
         return self
+
+    def _agree_on_partitions(self) -> None:
+        name = self.range_column
+        if name is None:
+            raise Misfit("needs a `cursor` or `keys`, by whose ranges the read is cut", "partitions")
+        declared = self.columns.get(name)
+        kinds = (*INTEGERS, "date", "timestamp") if self.cursor else INTEGERS
+        if declared is not None and declared.type.name not in kinds:
+            raise Misfit(f"cannot cut by {name!r}, a {declared.type}; allowed: {', '.join(kinds)}", "partitions")
 
     def _agree_on_columns(self) -> None:
         if self.columns:

@@ -16,12 +16,16 @@ from lakehouse.errors import ContractError, SourceDataError, SourceError, UsageE
 from lakehouse.layout import COLUMN, IS_CURRENT, VALID_FROM, VALID_TO
 from lakehouse.model.run import Window
 from lakehouse.sources.condition import CursorColumn, inside, odd_kinds
+from lakehouse.sources.gate import Gate
+from lakehouse.sources.ranges import Whole, cut
+from lakehouse.sources.relation import read_from, source_of
 from lakehouse.transform.arrow import arrow_schema
-from lakehouse.transform.cut import cut
+from lakehouse.transform.cut import cut as cut_batch
 from lakehouse.transform.zone import zoned_batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
     from datetime import datetime
     from pathlib import Path
 
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
     from lakehouse.model.table import Table
     from lakehouse.model.types import DataType
     from lakehouse.sources.dialect import Dialect, SourceColumn, SourceTable
+    from lakehouse.sources.ranges import Cut
 
 _UNDECODABLE = re.compile(r'FromSql\((\d+)\), cause: Some\((?:ConversionTo\()?"([^"]*)"')
 _HEAD, _MISFIT = "_lakehouse_head", "_lakehouse_misfit"
@@ -102,9 +107,9 @@ class Described:
 class Database:
     """A connected source database."""
 
-    def __init__(self, dialect: Dialect, batch_rows: int) -> None:
-        """Keep the dialect; `batch_rows` bounds one Arrow batch."""
-        self._dialect, self._batch_rows = dialect, batch_rows
+    def __init__(self, dialect: Dialect, batch_rows: int, gate: Gate | None = None) -> None:
+        """Keep the dialect; `batch_rows` bounds one Arrow batch, `gate` how many connections read the source at once."""
+        self._dialect, self._batch_rows, self._gate = dialect, batch_rows, gate or Gate()
 
     def describe(self, table: Table) -> Described:
         """What of the source's table is read, and as which types.
@@ -113,7 +118,7 @@ class Database:
             SourceError: The table is not there.
             ContractError: A declared column is not there, or a needed one.
         """
-        source = self._dialect.describe(table.object)
+        source = source_of(self._dialect, table)
         by_name = {column.name: column for column in source.columns}
         by_case = {column.name.lower(): column for column in source.columns}
         columns: dict[str, tuple[SourceColumn, DataType]] = {}
@@ -121,8 +126,9 @@ class Database:
         needed = {*wanted, *table.keys, *(name for name in (table.cursor, table.sequence_by) if name)}
         missing = sorted(name for name in needed if name not in by_name and name.lower() not in by_case)
         if missing:
+            gives = "the query gives" if table.query else f"the source's table {'.'.join(source.parts)} has"
             raise ContractError(
-                f"the source's table {'.'.join(source.parts)} has no column {', '.join(missing)}",
+                f"{gives} no column {', '.join(missing)}",
                 where=f"metadata/tables/{table.source}/{table.name}.yml",
                 given=f"columns {', '.join(by_name)}"[:400],
                 next_step="Correct the table's file, or bring the column back in the source.",
@@ -198,8 +204,8 @@ class Database:
         greatest = self.greatest(what)
         return 0 if greatest is None else greatest + 1
 
-    def query(self, what: Described, window: Window, rows: int | None = None) -> str:
-        """The one statement that reads a window, or its first rows, in the database's dialect."""
+    def query(self, what: Described, window: Window, rows: int | None = None, range_: exp.Expr | None = None) -> str:
+        """The one statement that reads a window, or a range of it, or its first rows, in the database's dialect."""
         misfits = {
             name: misfit for name, (column, kind) in what.columns.items() if (misfit := self._dialect.misfit(column, kind)) is not None
         }
@@ -209,9 +215,7 @@ class Database:
             for name, misfit in misfits.items():
                 marks = marks.when(misfit.copy(), exp.Literal.string(name))
             outputs += [exp.alias_(exp.Literal.number(0), _HEAD), exp.alias_(marks, _MISFIT)]
-        query = exp.select(*outputs).from_(relation(what))
-        if what.table.cursor:
-            query = query.where(*inside(self._dialect, what.cursor, window))
+        query = exp.select(*outputs).from_(relation(what)).where(*self._inside(what, window), *([] if range_ is None else [range_]))
         if self._dialect.has_head:
             heads = [
                 exp.alias_(self._dialect.head(_travels_as(column, kind)), name, quoted=True)
@@ -229,33 +233,47 @@ class Database:
         maybe_infinite = name == what.table.cursor and window.odd is not None
         return self._dialect.cursor_output(column, kind) if maybe_infinite else self._dialect.output(column, kind)
 
+    def _inside(self, what: Described, window: Window) -> list[exp.Expr]:
+        return inside(self._dialect, what.cursor, window) if what.table.cursor else []
+
     def read(self, what: Described, window: Window, rows: int | None = None) -> Iterator[pa.RecordBatch]:
-        """The rows of a window, or its first `rows`, as batches of exactly the described columns and types; one statement, so one snapshot.
+        """The rows of a window, or its first `rows`, as batches of exactly the described columns and types.
+
+        One statement, so one snapshot; a large window of a table with `partitions` is several, see `ranges.cut`.
 
         Raises:
+            ContractError: The table cannot be cut into its `partitions`.
             SourceError: The database breaks off.
             SourceDataError: A value does not fit its type.
         """
         where = f"{what.table.source}.{what.table.name}"
         schema = arrow_schema(what.types)
-        for batch in self._stream(self.query(what, window, rows), list(what.columns), where):
-            part = batch
-            if self._dialect.has_head:
-                part = part.filter(pc.equal(part.column(_HEAD), 0))
-                _require_no_misfit(part, what, where)
-            if part.num_rows:
-                part = cut(zoned_batch(part, schema, what.table.cursor, what.table.cursor_zone, where), what.table.cursor, window)
-            if part.num_rows:
-                yield part
+        with self._gate.enter(what.table.partitions if rows is None else 1) as granted, self._ranges(what, window, granted) as ranges:
+            queries = [self.query(what, window, rows, one) for one in ranges.conditions]
+            for batch in self._stream(queries, ranges.session, list(what.columns), where):
+                part = batch
+                if self._dialect.has_head:
+                    part = part.filter(pc.equal(part.column(_HEAD), 0))
+                    _require_no_misfit(part, what, where)
+                if part.num_rows:
+                    part = cut_batch(zoned_batch(part, schema, what.table.cursor, what.table.cursor_zone, where), what.table.cursor, window)
+                if part.num_rows:
+                    yield part
 
-    def _stream(self, query: str, columns: list[str], where: str) -> Iterator[pa.RecordBatch]:
+    def _ranges(self, what: Described, window: Window, most: int) -> AbstractContextManager[Cut]:
+        column, kind = what.columns[what.table.range_column or next(iter(what.columns))]
+        bounds = self._inside(what, Window(window.from_, window.to))
+        whole = Whole(what.table, relation(what), bounds, window.odd is not None, column, kind)
+        return cut(self._dialect, whole, most, self._batch_rows)
+
+    def _stream(self, queries: list[str], session: list[str], columns: list[str], where: str) -> Iterator[pa.RecordBatch]:
         try:
             yield from connectorx.read_sql(
                 self._dialect.driver_url(),
-                [*self._dialect.rehearsal(query), query],
+                [*self._dialect.rehearsal(queries[0]), *queries],
                 return_type="arrow_stream",
                 batch_size=self._batch_rows,
-                pre_execution_query=self._dialect.session() or None,
+                pre_execution_query=session or None,
             )
         except (GeneratorExit, KeyboardInterrupt, SystemExit, SourceDataError):
             raise
@@ -342,7 +360,6 @@ def _first_line(exc: BaseException) -> str:
     return (str(exc).splitlines() or [type(exc).__name__])[0][:300]
 
 
-def relation(what: Described) -> exp.Table:
+def relation(what: Described) -> exp.Expr:
     """What a query of this table reads from."""
-    parts = what.source.parts
-    return exp.table_(parts[-1], db=parts[-2] if len(parts) > 1 else None, quoted=True)
+    return read_from(what.table, what.source.parts)

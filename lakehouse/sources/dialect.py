@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
@@ -11,6 +12,7 @@ from lakehouse.errors import ContractError, SourceError
 from lakehouse.model.types import INTEGERS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from lakehouse.model.run import Cursor
@@ -63,6 +65,19 @@ class ListedTable:
     rows: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """One moment of a database that several connections can read.
+
+    Attributes:
+        session: What a connection runs to read at that moment.
+        value: The first value of the first row of a query at that moment, or None.
+    """
+
+    session: list[str]
+    value: Callable[[exp.Expr], object]
+
+
 class Dialect(Protocol):
     """One kind of database. Every statement is built as a tree and written in the dialect `sql`."""
 
@@ -71,6 +86,12 @@ class Dialect(Protocol):
 
     has_head: ClassVar[bool]
     """Whether a read starts with a typed row that is no data, since the driver guesses types from the first row."""
+
+    parallel: ClassVar[bool] = True
+    """Whether several connections can read a table faster than one."""
+
+    types_queries: ClassVar[bool] = True
+    """Whether the database tells the types of a query's columns."""
 
     def driver_url(self) -> str:
         """The URL for connectorx, secrets included."""
@@ -84,9 +105,26 @@ class Dialect(Protocol):
         """
         ...
 
+    def described(self, query: exp.Query) -> tuple[SourceColumn, ...]:
+        """The columns of a query's result as the database names and types them; it brings no row.
+
+        Raises:
+            SourceError: The database refuses the query.
+        """
+        ...
+
     def session(self) -> list[str]:
         """Statements that the driver's own connection runs before a read; none by default."""
         return []
+
+    @contextmanager
+    def frozen(self) -> Iterator[Frozen | None]:
+        """A moment of the database that can be read over several connections until the block ends, or None where it has no such thing.
+
+        Raises:
+            SourceError: The database refuses, or went away.
+        """
+        yield None
 
     def rehearsal(self, query: str) -> list[str]:  # noqa: ARG002  for the dialects that need it
         """Statements with the query's columns and no rows, to go before it, where the driver would else run the query twice."""
@@ -161,7 +199,7 @@ class Dialect(Protocol):
         missing = exp.column(column.name, quoted=True).is_(exp.null())
         return exp.or_(missing, *(other for other in others if other is not None))
 
-    def rows_where(self, table: exp.Table, column: SourceColumn, condition: exp.Expr) -> exp.Query:  # noqa: ARG002  for those who go by its index
+    def rows_where(self, table: exp.Expr, column: SourceColumn, condition: exp.Expr) -> exp.Query:  # noqa: ARG002  for those who go by its index
         """A query that gives something where a condition on the ends of the column's order holds for a row of the table."""
         return exp.select(exp.Literal.number(1)).from_(table).where(condition).limit(1)
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import pymysql
+from pymysql.constants import FIELD_TYPE, FLAG
 from sqlglot import exp
 from typing_extensions import override
 
@@ -40,6 +41,26 @@ TYPES = {
     "datetime": "timestamp",
     "timestamp": "timestamp",
 }
+_WIRE = {
+    FIELD_TYPE.TINY: "tinyint",
+    FIELD_TYPE.SHORT: "smallint",
+    FIELD_TYPE.INT24: "mediumint",
+    FIELD_TYPE.LONG: "int",
+    FIELD_TYPE.LONGLONG: "bigint",
+    FIELD_TYPE.YEAR: "year",
+    FIELD_TYPE.FLOAT: "float",
+    FIELD_TYPE.DOUBLE: "double",
+    FIELD_TYPE.BIT: "bit",
+    FIELD_TYPE.DATE: "date",
+    FIELD_TYPE.NEWDATE: "date",
+    FIELD_TYPE.DATETIME: "datetime",
+    FIELD_TYPE.TIMESTAMP: "timestamp",
+    FIELD_TYPE.TIME: "time",
+    FIELD_TYPE.JSON: "json",
+    FIELD_TYPE.GEOMETRY: "geometry",
+    242: "vector",
+}
+_BYTES = 63  # the "character set" of what is no text
 _UNSIGNED = {"tinyint": "smallint", "smallint": "integer", "mediumint": "integer", "int": "bigint"}
 _STRING = DataType("string")
 _TEXTS = ("char", "varchar", "tinytext", "text", "mediumtext", "longtext")
@@ -184,6 +205,16 @@ class Mysql(Dialect):
         )
 
     @override
+    def described(self, query: exp.Query) -> tuple[SourceColumn, ...]:
+        with self._execute(query.sql(dialect=self.sql)) as cursor:
+            fields = cursor._result.fields  # noqa: SLF001  `description` leaves out the flags and the character set
+        return tuple(
+            SourceColumn(field.name, native, lake_type(native), obstacle=obstacle(native))
+            for field in fields
+            for native in [_declared(field)]
+        )
+
+    @override
     def listed(self) -> list[ListedTable]:
         """The tables and views of the database, by their names; row counts are InnoDB's estimates."""
         keys: dict[str, list[str]] = {}
@@ -205,15 +236,19 @@ class Mysql(Dialect):
         ]
 
     def _fetch(self, statement: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
+        with self._execute(statement, values) as cursor:
+            return list(cursor.fetchall())
+
+    def _execute(self, statement: str, values: tuple[object, ...] = ()) -> Any:  # noqa: ANN401  pymysql has no types
+        cursor = self._connection.cursor()
         try:
-            with self._connection.cursor() as cursor:
-                cursor.execute(statement, values or None)
-                return list(cursor.fetchall())
+            cursor.execute(statement, values or None)
         except pymysql.err.MySQLError as exc:
             text = str(exc.args[-1]) if exc.args else type(exc).__name__
             if isinstance(exc, pymysql.err.InterfaceError) or (exc.args and exc.args[0] in _BROKEN):
                 raise SourceUnreachableError(f"the connection broke: {text}", where=self._where, next_step="Run again.") from exc
             raise SourceError(f"the query failed: {text}", where=self._where, next_step="See that the user may read the table.") from exc
+        return cursor
 
     @override
     def bound(self, *, lagged: bool = False) -> datetime:
@@ -294,6 +329,17 @@ def obstacle(native: str) -> str:
     if _SHAPES.match(word):
         return "shapes have no text that keeps every digit (ST_AsText and ST_AsBinary give what there is)"
     return "the driver does not know vectors" if word == "vector" else ""
+
+
+def _declared(field: Any) -> str:  # noqa: ANN401  as above
+    """A column of a result as COLUMN_TYPE would write it (the protocol's "Column Definition": a decimal's length counts sign and point)."""
+    unsigned = bool(field.flags & FLAG.UNSIGNED)
+    if field.type_code in (FIELD_TYPE.DECIMAL, FIELD_TYPE.NEWDECIMAL):
+        return f"decimal({field.length - (field.scale > 0) - (not unsigned)},{field.scale})"
+    word = _WIRE.get(field.type_code)
+    if word is None:
+        return "enum" if field.flags & (FLAG.ENUM | FLAG.SET) else "varbinary" if field.charsetnr == _BYTES else "text"
+    return f"{word}({field.length})" + " unsigned" * unsigned if word in ("tinyint", "bit") else word + " unsigned" * unsigned
 
 
 def _tls(mode: str, authority: str | None) -> ssl.SSLContext | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing, contextmanager
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import psycopg
@@ -14,10 +16,12 @@ from lakehouse.errors import ContractError, LakehouseError, SourceError, SourceU
 from lakehouse.model.cursor import TIMES
 from lakehouse.model.types import MAX_PRECISION, DataType
 from lakehouse.sources.address import Address
-from lakehouse.sources.dialect import Dialect, ListedTable, SourceColumn, SourceTable, pick, the_one
+from lakehouse.sources.dialect import Dialect, Frozen, ListedTable, SourceColumn, SourceTable, pick, the_one
 from lakehouse.sources.horizon import Horizon
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lakehouse.model.run import Cursor
 
 CONNECT_SECONDS = 5
@@ -46,6 +50,8 @@ select a.attname, t.typname, a.atttypmod, a.attnotnull
 from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = a.atttypid
 where a.attrelid = %s and a.attnum > 0 and not a.attisdropped order by a.attnum
 """
+_ONE_MOMENT = "begin isolation level repeatable read read only"
+_TYPES = "select oid, typname from pg_catalog.pg_type where oid = any(%s)"
 _TABLES = """
 select n.nspname, c.relname, c.oid, pg_catalog.pg_table_is_visible(c.oid)
 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
@@ -111,13 +117,17 @@ class Postgres(Dialect):
         address = Address.of(url, "PostgreSQL", "postgresql", 5432)
         self._where = address.where
         self._url = address.url("postgresql", {key: value for key, value in address.options.items() if key == "sslmode"})
+        self._own_url = url
+        self._connection = self._connect()
+        self._horizon = Horizon(self._fetch, self._where)
+
+    def _connect(self) -> psycopg.Connection[tuple[Any, ...]]:
         try:
-            self._connection = psycopg.connect(url, connect_timeout=CONNECT_SECONDS, autocommit=True, application_name="lakehouse")
+            return psycopg.connect(self._own_url, connect_timeout=CONNECT_SECONDS, autocommit=True, application_name="lakehouse")
         except psycopg.OperationalError as exc:
             raise self._refused(exc) from None
         except psycopg.Error:
             raise UsageError("the PostgreSQL URL cannot be read", next_step="Set the connection's URL right.") from None
-        self._horizon = Horizon(self._fetch, self._where)
 
     def _refused(self, exc: psycopg.OperationalError) -> LakehouseError:
         text = str(exc).lower()
@@ -161,15 +171,49 @@ class Postgres(Dialect):
         )
 
     @override
+    def described(self, query: exp.Query) -> tuple[SourceColumn, ...]:
+        found = self._execute(query.sql(dialect=self.sql)).description or ()
+        names = dict(self._fetch(_TYPES, ([column.type_code for column in found],)))
+        return tuple(
+            SourceColumn(
+                column.name,
+                names[column.type_code],
+                lake_type(names[column.type_code], 0 if column.precision is None else ((column.precision << 16) | (column.scale or 0)) + 4),
+            )
+            for column in found
+        )
+
+    @override
     def listed(self) -> list[ListedTable]:
         return [
             ListedTable((schema, name), is_view=is_view, keys=tuple(keys), indexed=tuple(indexed), rows=rows)
             for schema, name, is_view, keys, indexed, rows in self._fetch(_LISTED)
         ]
 
+    @override
+    @contextmanager
+    def frozen(self) -> Iterator[Frozen | None]:
+        """A snapshot that a connection of its own holds and exports ("Snapshot Synchronization Functions" of the manual)."""
+        with closing(self._connect()) as connection:
+            ask = partial(self._execute, connection=connection)
+            for statement in ("set idle_in_transaction_session_timeout = 0", _ONE_MOMENT):
+                ask(statement)
+            ((name,),) = ask("select pg_export_snapshot()").fetchall()
+
+            def value(query: exp.Expr) -> object:
+                rows = ask(query.sql(dialect=self.sql)).fetchall()
+                return rows[0][0] if rows else None
+
+            yield Frozen([_ONE_MOMENT, f"set transaction snapshot '{name}'"], value)
+
     def _fetch(self, statement: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
+        return self._execute(statement, values).fetchall()
+
+    def _execute(
+        self, statement: str, values: tuple[object, ...] = (), connection: psycopg.Connection[tuple[Any, ...]] | None = None
+    ) -> psycopg.Cursor[tuple[Any, ...]]:
         try:
-            return self._connection.execute(statement.encode(), values or None).fetchall()
+            return (connection or self._connection).execute(statement.encode(), values or None)
         except psycopg.OperationalError as exc:
             raise SourceUnreachableError(
                 f"the connection broke: {str(exc).splitlines()[0]}", where=self._where, next_step="Run again."
@@ -234,7 +278,7 @@ class Postgres(Dialect):
         return exp.Case().when(above, high.copy()).when(below, low.copy()).else_(native.copy())
 
     @override
-    def rows_where(self, table: exp.Table, column: SourceColumn, condition: exp.Expr) -> exp.Query:
+    def rows_where(self, table: exp.Expr, column: SourceColumn, condition: exp.Expr) -> exp.Query:
         """Look at both ends of the column's order, where NULL and infinity stand: a planner without statistics would scan the table."""
         if column.type.name == "string":
             return super().rows_where(table, column, condition)

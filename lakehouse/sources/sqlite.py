@@ -59,6 +59,8 @@ class Sqlite(Dialect):
 
     sql: ClassVar[str] = "sqlite"
     has_head: ClassVar[bool] = True
+    parallel: ClassVar[bool] = False
+    types_queries: ClassVar[bool] = False
 
     def __init__(self, url: str, project: Path) -> None:
         """Open the file that `sqlite://<path>` names.
@@ -111,6 +113,15 @@ class Sqlite(Dialect):
                 SourceColumn(str(row[1]), str(row[2]), lake_type(str(row[2])), required=bool(row[3]) or rowid == [row[1]]) for row in rows
             ),
         )
+
+    @override
+    def described(self, query: exp.Query) -> tuple[SourceColumn, ...]:
+        """The columns by their names alone: in SQLite an expression has no type."""
+        try:
+            with closing(self._connection.execute(query.sql(dialect=self.sql))) as cursor:
+                return tuple(SourceColumn(str(column[0]), "", lake_type("")) for column in cursor.description)
+        except (sqlite3.Error, sqlite3.Warning) as exc:
+            raise SourceError(f"the query failed: {exc}", where=self._path.name, next_step="Mend the query.") from exc
 
     @override
     def listed(self) -> list[ListedTable]:

@@ -155,6 +155,16 @@ class SqlServer(Dialect):
         )
 
     @override
+    def described(self, query: exp.Query) -> tuple[SourceColumn, ...]:
+        with self._execute(query.sql(dialect=self.sql)) as cursor:
+            found = cursor.description or ()
+        return tuple(
+            SourceColumn(name, native, tsql.lake_type(native, precision, scale), obstacle=tsql.OBSTACLES.get(native, ""))
+            for name, code, _, size, precision, scale, _ in found
+            for native in [tsql.declared(code, size)]
+        )
+
+    @override
     def listed(self) -> list[ListedTable]:
         """The tables and views of the database, by their names; row counts are the server's own."""
         keys: dict[tuple[str, str], list[str]] = {}
@@ -180,16 +190,20 @@ class SqlServer(Dialect):
         ]
 
     def _fetch(self, statement: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
+        with self._execute(statement, values) as cursor:
+            return list(cursor.fetchall())
+
+    def _execute(self, statement: str, values: tuple[object, ...] = ()) -> Any:  # noqa: ANN401  python-tds has no types
+        cursor = self._connection.cursor()
         try:
-            with self._connection.cursor() as cursor:
-                cursor.execute(statement, values or None)
-                return list(cursor.fetchall())
+            cursor.execute(statement, values or None)
         except (pytds.InterfaceError, SSL.Error, OSError) as exc:
             raise SourceUnreachableError(f"the connection broke: {_said(exc)}", where=self._where, next_step="Run again.") from exc
         except pytds.Error as exc:
             raise SourceError(
                 f"the query failed: {_said(exc)}", where=self._where, next_step="See that the user may read the table."
             ) from exc
+        return cursor
 
     @override
     def bound(self, *, lagged: bool = False) -> datetime:

@@ -40,6 +40,18 @@ OBSTACLES = {
     "geometry": "shapes have no text that keeps every digit (STAsText() and STAsBinary() give what there is)",
     "vector": "the driver does not know vectors",
 }
+_WIRE = {
+    34: "image", 35: "text", 36: "uniqueidentifier", 40: "date", 41: "time", 42: "datetime2", 43: "datetimeoffset", 48: "tinyint",
+    50: "bit", 52: "smallint", 56: "int", 58: "smalldatetime", 59: "real", 60: "money", 61: "datetime", 62: "float", 98: "sql_variant",
+    99: "ntext", 104: "bit", 106: "decimal", 108: "numeric", 122: "smallmoney", 127: "bigint", 165: "varbinary", 167: "varchar",
+    173: "binary", 175: "char", 231: "nvarchar", 239: "nchar", 240: "geography", 241: "xml",
+}  # fmt: skip
+_WIRE_SIZED = {
+    38: {1: "tinyint", 2: "smallint", 4: "int", 8: "bigint"},
+    109: {4: "real", 8: "float"},
+    110: {4: "smallmoney", 8: "money"},
+    111: {4: "smalldatetime", 8: "datetime"},
+}
 _FIRST_DATETIME, _LAST_DATETIME = datetime(1753, 1, 2, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 993_000, UTC)
 _TICK = timedelta(milliseconds=4)  # a datetime counts in 1/300 s
 
@@ -52,9 +64,20 @@ def lake_type(native: str, precision: int | None, scale: int | None) -> DataType
     >>> str(lake_type("money", 19, 4))
     'decimal(19,4)'
     """
+    if native in ("money", "smallmoney"):
+        precision, scale = (19, 4) if native == "money" else (10, 4)
     if native in ("decimal", "numeric", "money", "smallmoney") and precision is not None and scale is not None:
         return DataType("decimal", precision, scale)
     return DataType(TYPES.get(native, "string"))
+
+
+def declared(code: int, size: int) -> str:
+    """The DATA_TYPE for a column of a result, by its type on the wire ([MS-TDS] 2.2.5.4); what is not known is read as text.
+
+    >>> declared(38, 8)
+    'bigint'
+    """
+    return _WIRE_SIZED.get(code, {}).get(size) or _WIRE.get(code, "nvarchar")
 
 
 def output(column: SourceColumn, kind: DataType) -> exp.Expr:

@@ -219,7 +219,7 @@ def _require_place(table: Table, name: str, nulls: int) -> None:
         raise QualityError(
             f"{name} is NULL in {nulls} row{'s' * (nulls != 1)}: without it a row has no place among the versions of a key",
             where=f"{table.source}.{table.name}",
-            next_step=f"Correct them in the source (select * from {table.object} where {name} is null); nothing of this read was kept.",
+            next_step=f"Correct them in the source (select * from {table.origin} where {name} is null); nothing of this read was kept.",
         )
 
 
