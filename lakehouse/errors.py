@@ -91,6 +91,12 @@ class SourceUnreachableError(SourceError):
     transient = True
 
 
+class SourceBusyError(SourceError):
+    """The source has transactions open that a safe read must wait for: they may be gone later."""
+
+    transient = True
+
+
 class SourceDataError(SourceError):
     """A value of the source does not fit its declared type."""
 
@@ -103,6 +109,10 @@ class ConflictError(StorageError):
     """Another run committed to the same table first: planning anew is enough."""
 
     transient = True
+
+
+class BusyError(ConflictError):
+    """Another run is writing the table and went on for longer than this one waits."""
 
 
 class ContractError(LakehouseError):

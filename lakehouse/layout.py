@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 Layer = Literal["bronze", "silver", "gold"]
 LAYERS: tuple[Layer, ...] = ("bronze", "silver", "gold")
-LEDGER = "_ledger"
+LEDGER, COMMITS = "_ledger", "_commits"
+"""Beside the layers: what ran, and the commits' own records where a log no longer has them."""
 COLUMN = re.compile(r"^[A-Za-z][A-Za-z0-9_]{0,62}\Z")
 NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}\Z")
 
@@ -31,9 +32,17 @@ DEFINITION = "lakehouse.definition"
 FAILED_CHECKS = "lakehouse.failed_checks"
 
 
-def watermark(cursor: str) -> str:
-    """The app transaction that holds a bronze table's greatest value of one cursor column: another cursor starts at the beginning."""
-    return f"lakehouse.watermark.{cursor}"
+def watermark(cursor: str, zone: str | None = None) -> str:
+    """The app transaction that holds a bronze table's greatest value of one cursor column, by the zone in which it was read.
+
+    Another cursor, or another zone, starts at the beginning.
+    """
+    return f"lakehouse.watermark.{cursor}" if zone is None else f"lakehouse.watermark.{cursor}@{zone}"
+
+
+def watermark_batch(cursor: str) -> str:
+    """The app transaction of a text cursor, which is no number: the batch whose greatest text is the watermark."""
+    return f"lakehouse.watermark_batch.{cursor}"
 
 
 def backfilled(cursor: str, from_: int | None, to: int | None) -> str:
@@ -81,12 +90,12 @@ def lake_uri(given: str, project: Path, setting: str = "LAKEHOUSE_LAKE") -> str:
 
 
 def layer_uris(lake: str, given: Mapping[Layer, str], project: Path) -> dict[str, str]:
-    """Where each layer and the ledger live: `<lake>/<layer>`, or where a setting says.
+    """Where each layer, the ledger and the commits' records live: `<lake>/<layer>`, or where a setting says.
 
     Raises:
         UsageError: A setting is no place, or two of them share one.
     """
-    found: dict[str, str] = {LEDGER: f"{lake}/{LEDGER}"}
+    found: dict[str, str] = {name: f"{lake}/{name}" for name in (LEDGER, COMMITS)}
     for layer in LAYERS:
         found[layer] = lake_uri(given[layer], project, f"LAKEHOUSE_LAYER__{layer.upper()}") if layer in given else f"{lake}/{layer}"
         for other, there in found.items():

@@ -21,7 +21,7 @@ from lakehouse.errors import LakehouseError
 
 app = typer.Typer(name="lakehouse", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
-INTERRUPTED, TERMINATED = 130, 143
+INTERRUPTED, TERMINATED = 130, loads.TERMINATED
 _debug = {"on": False}
 
 
@@ -51,10 +51,13 @@ app.command()(doctor)
 def validate(project: Project = Path(), output: Output = Format.TEXT) -> None:
     """Check all metadata and SQL, and prefect.yaml; report every fault of every file."""
     from lakehouse.catalog import load
+    from lakehouse.catalog.source_sql import dialect_of
     from lakehouse.errors import MetadataError
+    from lakehouse.settings import Settings
 
+    urls = Settings.load(project.resolve()).connection
     try:
-        catalog = load(project.resolve(), deep=True)
+        catalog = load(project.resolve(), deep=True, dialects={name: dialect_of(url.get_secret_value()) for name, url in urls.items()})
     except MetadataError as exc:
         if output is Format.JSON:
             print_json(
@@ -98,7 +101,7 @@ def status(project: Project = Path(), output: Output = Format.TEXT) -> None:
 
 @app.command()
 def query(
-    sql: Annotated[str, typer.Argument(help="One SELECT over bronze.x, silver.x and gold.y.")],
+    sql: Annotated[str, typer.Argument(help="One SELECT over bronze.x, silver.x, gold.y and ledger.windows, runs, steps.")],
     project: Project = Path(),
     output: Output = Format.TEXT,
 ) -> None:

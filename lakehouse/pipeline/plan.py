@@ -42,11 +42,11 @@ def _row(action: str, reason: str, window: Window | None = None) -> dict[str, An
 
 def _bronze(lake: Lake, table: Table) -> dict[str, Any]:
     if table.mode == "full":
-        return _row("read", f"the whole of {table.object}; rows that differ are kept")
+        return _row("read", f"the whole of {table.origin}; rows that differ are kept")
     mark = lake.watermark(table.name)
     if mark is None:
         since = "the beginning" if table.start_at is None else str(table.start_at)
-        return _row("read", f"first load of {table.object} from {since} up to the source's clock")
+        return _row("read", f"first load of {table.origin} from {since} up to the source's clock")
     kind = "date" if not isinstance(mark, datetime) and isinstance(mark, date) else ""
     window = Window(watermark_less_lookback(lake, table, kind))
     return _row("read", f"{table.cursor} from the watermark {mark} less the look-back {table.lookback}", window)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.errors import ContractError
-from lakehouse.layout import BATCH, EXTRACTED_AT, OP, RUN_ID, backfilled, watermark
+from lakehouse.layout import BATCH, EXTRACTED_AT, OP, RUN_ID, backfilled, watermark, watermark_batch
 from lakehouse.model.run import Commit, Cursor, Step, cursor_to_number
 from lakehouse.transform.arrow import arrow_schema
 from lakehouse.transform.tombstones import Tombstones
@@ -197,9 +197,9 @@ def _bronze_schema(source: pa.Schema) -> pa.Schema:
 
 def _mark(lake: Lake, table: Table, extraction: Extraction) -> None:
     """Move the watermark where a window's rows came by a backfill before it: else the next window would begin as low as this one."""
-    if extraction.past or extraction.greatest is None:
+    if extraction.past or extraction.greatest is None or isinstance(extraction.greatest, str):
         return
-    before = table.number(watermark(extraction.table.cursor or ""))
+    before = table.number(watermark(extraction.table.cursor or "", extraction.table.cursor_zone))
     if before is None or before < cursor_to_number(extraction.greatest):
         table.mark(_commit(lake, table, extraction))
 
@@ -224,8 +224,12 @@ def _commit(lake: Lake, table: Table, extraction: Extraction) -> Commit:
     if extraction.past:
         low, high = (None if bound is None else cursor_to_number(bound) for bound in (extraction.window.from_, extraction.window.to))
         numbers[backfilled(extraction.table.cursor or "", low, high)] = table.batch + 1
+    elif isinstance(extraction.greatest, str):
+        mark = lake.watermark(extraction.table.name)
+        if not isinstance(mark, str) or extraction.greatest > mark:  # its rows are in this batch
+            numbers[watermark_batch(extraction.table.cursor or "")] = table.batch + 1
     elif extraction.greatest is not None:
-        app_id, greatest = watermark(extraction.table.cursor or ""), cursor_to_number(extraction.greatest)
+        app_id, greatest = watermark(extraction.table.cursor or "", extraction.table.cursor_zone), cursor_to_number(extraction.greatest)
         before = table.number(app_id)
         numbers[app_id] = greatest if before is None else max(greatest, before)
     facts = {
@@ -233,5 +237,8 @@ def _commit(lake: Lake, table: Table, extraction: Extraction) -> Commit:
         "backfill": extraction.past,
         "rows_read": extraction.rows,
         "definition": lake.catalog.definition(extraction.table.name),
+        "reads": "backfill" if extraction.past else "refresh" if extraction.whole else "window",
+        "mode": extraction.table.mode,
+        "extracted_at": extraction.extracted_at.isoformat(),
     }
     return Commit(lake.run_id, "bronze", numbers, facts)

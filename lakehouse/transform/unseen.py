@@ -149,4 +149,6 @@ def tuples(rows: pa.Table, columns: Sequence[str]) -> list[tuple[object, ...]]:
 def _literal(bound: Cursor | None) -> str:
     if isinstance(bound, datetime):
         return f"timestamptz '{bound.isoformat()}'"
+    if isinstance(bound, str):
+        return "'" + bound.replace("'", "''") + "'"
     return f"date '{bound.isoformat()}'" if isinstance(bound, date) else str(bound)
