@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lakehouse.errors import ConflictError, LakehouseError, SourceError, StorageError
 from lakehouse.model.run import Run, Step
+from lakehouse.pipeline.damage import damaged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -151,6 +152,9 @@ def _attempt(lake: Lake, step: str, node: str, work: Callable[[], Step]) -> Step
             f"{node}: {step} broke with {type(exc).__name__}: {str(exc).partition(chr(10))[0][:400]}. Run again with --debug and report it."
         )
         done = Step(step, node, "failed", error={"kind": type(exc).__name__, "message": message, "exit_code": "1", "transient": "false"})
+        if found := damaged(lake, step, node):
+            done.error = _facts(found)
+            lake.forget()
         if logging.getLogger("lakehouse").isEnabledFor(logging.DEBUG):
             logging.getLogger("lakehouse").debug("the step's traceback", exc_info=exc)
     done.seconds = round(time.monotonic() - begun, 3)
