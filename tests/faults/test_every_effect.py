@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from lakehouse.errors import StorageError
+from tests.faults.counting import COUNTED
 from tests.faults.modes import MODES, Mode
 from tests.faults.sites import TABLES, Site
 from tests.lakes import SHOP_TABLES, change_source, require_success, write_project
@@ -74,6 +76,15 @@ class Story:
         site.crash(self.mode.words, f"{kind}:{k}")
         self.require_whole(site)
 
+    def strike_everywhere(self, kind: str) -> int:
+        """Strike at each effect in turn; at how many."""
+        for k in range(1, len(self.effects) + 1):
+            if kind == "error":
+                self.fail(k)
+            else:
+                self.crash(kind, k)
+        return len(self.effects)
+
     def crash_about(self, kind: str, part: float) -> None:
         """Die at the effect that is at a part of the way."""
         self.crash(kind, 1 + int(part * len(self.effects)))
@@ -125,9 +136,8 @@ def test_a_commit_carries_rows_and_state_together_and_comes_before_what_is_built
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_an_error_at_every_effect(local: Stories, mode: str) -> None:
-    for k in range(1, len(local[mode].effects) + 1):
-        local[mode].fail(k)
+def test_an_error_at_every_effect(local: Stories, mode: str, record_property: Callable[[str, object], None]) -> None:
+    record_property(COUNTED, ("a folder", mode, "error", local[mode].strike_everywhere("error")))
 
 
 @pytest.mark.parametrize(("mode", "kind", "part"), sample(SAMPLED))
@@ -138,3 +148,17 @@ def test_a_crash_at_some_effects(local: Stories, mode: str, kind: str, part: flo
 @pytest.mark.parametrize(("mode", "kind", "part"), sample(SAMPLED_ON_AZURE))
 def test_a_crash_at_some_effects_on_azure(remote: Stories, mode: str, kind: str, part: float) -> None:
     remote[mode].crash_about(kind, part)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", CRASHES)
+@pytest.mark.parametrize("mode", MODES)
+def test_a_crash_at_every_effect(local: Stories, mode: str, kind: str, record_property: Callable[[str, object], None]) -> None:
+    record_property(COUNTED, ("a folder", mode, kind, local[mode].strike_everywhere(kind)))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["error", *CRASHES])
+@pytest.mark.parametrize("mode", MODES)
+def test_every_effect_on_azure(remote: Stories, mode: str, kind: str, record_property: Callable[[str, object], None]) -> None:
+    record_property(COUNTED, ("Azurite", mode, kind, remote[mode].strike_everywhere(kind)))
