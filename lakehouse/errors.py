@@ -105,6 +105,10 @@ class ConflictError(StorageError):
     transient = True
 
 
+class BusyError(ConflictError):
+    """Another run is writing the table and went on for longer than this one waits."""
+
+
 class ContractError(LakehouseError):
     """The source's shape contradicts what was declared or already stored."""
 

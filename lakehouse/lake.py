@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Self
 
 from lakehouse.catalog import Catalog, load
 from lakehouse.errors import StorageError, UsageError
-from lakehouse.layout import DEFINITION, LEDGER, consumed, lake_uri, layer_uris, table_uri, watermark
+from lakehouse.layout import COMMITS, DEFINITION, LEDGER, consumed, lake_uri, layer_uris, table_uri, watermark
 from lakehouse.ledger import Ledger
 from lakehouse.model.run import Cursor, cursor_from_number
 from lakehouse.settings import Settings
-from lakehouse.storage.delta import Table, conflict, create_table, open_table
+from lakehouse.storage.commits import Written, conflict
+from lakehouse.storage.delta import Table, create_table, open_table
 from lakehouse.storage.effects import Effects
+from lakehouse.storage.leases import Leases, Turn
 from lakehouse.storage.place import Places
+from lakehouse.storage.process import require_not_forked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from lakehouse.engines.duck import Duck, Session
+    from lakehouse.model.extraction import Extraction
     from lakehouse.sources.database import Database
 
 
@@ -50,6 +54,7 @@ class Lake:
         run_id: The id of this run.
         effects: Counts every side effect.
         ledger: Where runs are recorded.
+        extractions: The newest read of each table.
     """
 
     project: Path
@@ -60,25 +65,33 @@ class Lake:
     run_id: str
     effects: Effects
     ledger: Ledger
+    extractions: dict[str, Extraction] = field(default_factory=dict)
+    _leases: Leases = field(init=False)
     _databases: dict[str, Database] = field(default_factory=dict)
     _duck: Duck | None = None
     _tables: dict[tuple[str, str], Table] = field(default_factory=dict)
     _ahead: dict[tuple[str, str], Future[Table | None]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Name the terms of its leases."""
+        term, patience = self.settings.lease_seconds, self.settings.wait_seconds
+        self._leases = Leases(lambda: self.run_id, self.effects, term=term, patience=patience)
 
     @classmethod
     def open(cls, project: Path, settings: Settings | None = None) -> Lake:
         """The lake of the project in `project`.
 
         Raises:
-            UsageError: A setting cannot be read, or there is no such folder.
+            UsageError: A setting cannot be read, there is no such folder, or this process is the fork of one that used a lake.
             MetadataError: The metadata has faults; all are named.
         """
+        require_not_forked()
         if not project.is_dir():
             raise UsageError("there is no such project folder", where=str(project), next_step="Name it with --project.")
         settings = settings or Settings.load(project)
         layers = layer_uris(lake_uri(settings.lake, project), settings.layer, project)
         effects, places = Effects(settings.fault), Places(settings.azure)
-        ledger = Ledger(layers[LEDGER], places, effects)
+        ledger = Ledger(layers[LEDGER], layers[COMMITS], places, effects)
         return cls(project, settings, load(project), layers, places, _new_id(), effects, ledger)
 
     def begin(self) -> None:
@@ -127,7 +140,12 @@ class Lake:
         return self._tables[layer, name]
 
     def _open(self, layer: str, name: str) -> Table | None:
-        return open_table(self.places.at(table_uri(self.layers[layer], name)), f"{layer}.{name}", self.effects)
+        require_not_forked()
+        turn = self._turn(layer, name)
+        return open_table(turn.place, turn.name, self.effects, turn)
+
+    def _turn(self, layer: str, name: str) -> Turn:
+        return Turn(self._leases, self.places.at(table_uri(self.layers[layer], name)), f"{layer}.{name}")
 
     def open_ahead(self, nodes: Iterable[str]) -> None:
         """Begin to open the tables of these nodes side by side: each one waits for the lake's storage more than it computes."""
@@ -183,9 +201,15 @@ class Lake:
 
     def make_table(self, layer: str, name: str, schema: pa.Schema) -> Table:
         """The handle on a new empty table of the lake."""
-        place = self.places.at(table_uri(self.layers[layer], name))
-        self._tables[layer, name] = create_table(place, f"{layer}.{name}", schema, self.effects)
+        turn = self._turn(layer, name)
+        self._tables[layer, name] = create_table(turn.place, turn.name, schema, self.effects, turn)
         return self._tables[layer, name]
+
+    def end_step(self, layer: str, name: str) -> Written:
+        """What was committed to a table since its last step ended; the turn to write it, where it is still had, is given back."""
+        self._leases.release(f"{layer}.{name}")
+        table = self._tables.get((layer, name))
+        return Written() if table is None else table.take_written()
 
     def __enter__(self) -> Self:
         """The lake itself; what it opened is closed at the end."""
@@ -196,8 +220,9 @@ class Lake:
         self.close()
 
     def close(self) -> None:
-        """End the connections to the sources and the SQL engine."""
+        """End the connections to the sources and the SQL engine, and give back what is still held."""
         self._drop_ahead()
+        self._leases.close()
         self.disconnect()
         if self._duck is not None:
             self._duck.close()

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 Layer = Literal["bronze", "silver", "gold"]
 LAYERS: tuple[Layer, ...] = ("bronze", "silver", "gold")
-LEDGER = "_ledger"
+LEDGER, COMMITS = "_ledger", "_commits"
+"""Beside the layers: what ran, and the commits' own records where a log no longer has them."""
 COLUMN = re.compile(r"^[A-Za-z][A-Za-z0-9_]{0,62}\Z")
 NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}\Z")
 
@@ -81,12 +82,12 @@ def lake_uri(given: str, project: Path, setting: str = "LAKEHOUSE_LAKE") -> str:
 
 
 def layer_uris(lake: str, given: Mapping[Layer, str], project: Path) -> dict[str, str]:
-    """Where each layer and the ledger live: `<lake>/<layer>`, or where a setting says.
+    """Where each layer, the ledger and the commits' records live: `<lake>/<layer>`, or where a setting says.
 
     Raises:
         UsageError: A setting is no place, or two of them share one.
     """
-    found: dict[str, str] = {LEDGER: f"{lake}/{LEDGER}"}
+    found: dict[str, str] = {name: f"{lake}/{name}" for name in (LEDGER, COMMITS)}
     for layer in LAYERS:
         found[layer] = lake_uri(given[layer], project, f"LAKEHOUSE_LAYER__{layer.upper()}") if layer in given else f"{lake}/{layer}"
         for other, there in found.items():

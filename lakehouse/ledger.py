@@ -1,6 +1,8 @@
-"""What ran and what happened: one row a step, in a Delta table of its own.
+"""What ran and what happened, in one Delta table of the lake: a row for each step, which also tells its run and the window it read.
 
-The lake never depends on it: windows, watermarks and counts of what was committed travel in the tables' own commits.
+One table, so that a run is recorded in one commit, whole or not at all, and one without changes costs no more than that.
+`ledger.runs` and `ledger.windows` are views over it. The lake never depends on it: windows, watermarks and counts of what was committed
+travel in the tables' own commits, from which `rebuild` restores them.
 """
 
 from __future__ import annotations
@@ -17,11 +19,14 @@ from lakehouse.model.run import Commit
 from lakehouse.storage.delta import create_table, open_table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import polars as pl
 
     from lakehouse.model.run import Run, Step
+    from lakehouse.storage.delta import Table
     from lakehouse.storage.effects import Effects
-    from lakehouse.storage.place import Places
+    from lakehouse.storage.place import Place, Places
 
 ATTEMPTS = 20
 STEPS = pa.schema(
@@ -41,16 +46,55 @@ STEPS = pa.schema(
         ("window", pa.string()),
         ("failed_checks", pa.string()),
         ("error", pa.string()),
+        ("reads", pa.string()),
+        ("mode", pa.string()),
+        ("extracted_at", pa.timestamp("us", "UTC")),
+        ("bytes", pa.int64()),
+        ("checksum", pa.string()),
+        ("definition", pa.int64()),
+        ("version_before", pa.int64()),
+        ("run_metadata", pa.string()),
+        ("rebuilt", pa.bool_()),
     ]
 )
+"""`rebuilt` rows were read from commits: of their runs nobody knows how they ended."""
+COMMITS = pa.schema(
+    [
+        ("table", pa.string()),
+        ("version", pa.int64()),
+        ("committed_at", pa.timestamp("us", "UTC")),
+        ("record", pa.string()),
+    ]
+)
+"""The commits' own records, kept where the tables' logs no longer have them; `record` is JSON, as the commit carried it."""
+VIEWS = {
+    "runs": """
+select run_id, any_value(run_status) as status, min(run_started_at) as started_at, max(run_seconds) as seconds,
+    count(step)::bigint as steps, (count(*) filter (where status = 'failed'))::bigint as failed,
+    any_value(run_metadata) as metadata, coalesce(bool_or(rebuilt), false) as rebuilt
+from ledger.steps group by run_id
+""",
+    "windows": """
+select run_id, "table", status, reads, mode, "window"->>'from' as window_from, "window"->>'to' as window_to, extracted_at,
+    rows_in as rows_read, rows_out as rows_new, bytes, checksum, seconds, definition, version_before, version,
+    error->>'message' as error, coalesce(rebuilt, false) as rebuilt
+from ledger.steps where step = 'bronze' and status <> 'skipped'
+""",
+}
+"""What the SQL engine shows beside `ledger.steps`, which is the table itself."""
 
 
 class Ledger:
     """The ledger of one lake."""
 
-    def __init__(self, folder: str, places: Places, effects: Effects) -> None:
-        """Name the ledger in its folder; nothing is opened yet."""
-        self._place, self._effects = places.at(table_uri(folder, "steps")), effects
+    def __init__(self, folder: str, commits: str, places: Places, effects: Effects) -> None:
+        """Name the ledger in its folder, and the table of kept commits; nothing is opened yet."""
+        self._place, self._kept, self._effects = places.at(table_uri(folder, "steps")), places.at(commits), effects
+
+    @property
+    def place(self) -> Place:
+        """Where the table of steps is."""
+        return self._place
 
     def record(self, run: Run) -> None:
         """Add a run with its steps, in one commit that is tried again while other runs write theirs.
@@ -59,31 +103,75 @@ class Ledger:
         """
         steps: list[Step | None] = [*run.steps] or [None]
         about = {"run_id": run.run_id, "run_status": run.status, "run_started_at": run.started_at, "run_seconds": run.seconds}
-        rows = pa.Table.from_pylist([{**about, **_row(step)} for step in steps], STEPS).to_batches()
+        about["run_metadata"] = run.metadata
+        self._append(self._place, "ledger.steps", STEPS, run.run_id, [{**about, **_row(step)} for step in steps])
+
+    def restore(self, steps: Iterable[dict[str, Any]], run_id: str) -> int:
+        """Add steps that commits tell of and that are not recorded yet; how many were added."""
+        recorded = self.steps().select("run_id", "step", "table").collect().rows()
+        known = set(recorded)
+        new = [step for step in steps if (step["run_id"], step["step"], step["table"]) not in known]
+        if new:
+            self._append(self._place, "ledger.steps", STEPS, run_id, new)
+        return len(new)
+
+    def keep(self, commits: Iterable[dict[str, Any]], run_id: str) -> int:
+        """Keep records of commits, as `COMMITS` has them, that are not kept yet; how many were added."""
+        known = {(row["table"], row["version"], row["record"]) for row in self.kept()}
+        new = [row for row in commits if (row["table"], row["version"], row["record"]) not in known]
+        if new:
+            self._append(self._kept, "_commits", COMMITS, run_id, new)
+        return len(new)
+
+    def kept(self) -> list[dict[str, Any]]:
+        """The records of commits that were kept, in no promised order."""
+        table = open_table(self._kept, "_commits", self._effects)
+        return [] if table is None else table.scan().collect().to_dicts()
+
+    def _append(self, place: Place, name: str, schema: pa.Schema, run_id: str, rows: list[dict[str, Any]]) -> None:
+        batches = pa.Table.from_pylist(rows, schema).to_batches()
         for attempt in range(ATTEMPTS):
             try:
-                table = open_table(self._place, "ledger.steps", self._effects)
-                if table is None:
-                    table = create_table(self._place, "ledger.steps", STEPS, self._effects)
-                table.append(rows, lambda: Commit(run.run_id, "ledger"))
+                table = open_table(place, name, self._effects) or create_table(place, name, schema, self._effects)
+                self._widen(table, schema, run_id)
+                table.append([_shaped(batch, table.schema) for batch in batches], lambda: Commit(run_id, "ledger"))
             except ConflictError:
                 if attempt == ATTEMPTS - 1:
                     raise
             else:
                 return
 
+    @staticmethod
+    def _widen(table: Table, schema: pa.Schema, run_id: str) -> None:
+        """Give a table that an earlier release made the columns of this one."""
+        there = set(table.schema.names)
+        if missing := [field for field in schema if field.name not in there]:
+            table.add_columns(missing, Commit(run_id, "ledger"))
+
+    def table(self) -> Table | None:
+        """The handle on the table of steps, or None where nothing is recorded yet."""
+        return open_table(self._place, "ledger.steps", self._effects)
+
     def steps(self) -> pl.LazyFrame:
         """All recorded steps, with the columns of `STEPS`; lazy, in no promised order."""
         import polars as pl  # noqa: PLC0415  a run without changes does not load it
 
-        table = open_table(self._place, "ledger.steps", self._effects)
-        return pl.DataFrame(pl.from_arrow(STEPS.empty_table())).lazy() if table is None else table.scan()
+        empty = pl.DataFrame(pl.from_arrow(STEPS.empty_table()))
+        table = self.table()
+        return empty.lazy() if table is None else pl.concat([empty.lazy(), table.scan()], how="diagonal").select(empty.columns)
 
     def last_runs(self) -> dict[tuple[str, str], dict[str, Any]]:
         """The newest step of each (step, table)."""
         recorded = self.steps().drop_nulls("step").sort("run_started_at")
         newest = recorded.unique(["step", "table"], keep="last", maintain_order=True).collect()
         return {(row["step"], row["table"]): row for row in newest.iter_rows(named=True)}
+
+
+def _shaped(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """The batch in the order of a table's columns; those that a later release added are NULL."""
+    names = batch.schema.names
+    columns = [batch.column(field.name) if field.name in names else pa.nulls(batch.num_rows, field.type) for field in schema]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _row(step: Step | None) -> dict[str, Any]:

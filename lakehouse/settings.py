@@ -79,6 +79,12 @@ class Settings(BaseSettings):
     batch_rows: int = Field(default=65_536, ge=1)
     """`LAKEHOUSE_BATCH_ROWS`: rows of one Arrow batch on the way from the source to the lake."""
 
+    lease_seconds: float = Field(default=20, ge=0.2, le=3600)
+    """`LAKEHOUSE_LEASE_SECONDS`: without a sign of life for so long, a run that writes a table is taken for dead."""
+
+    wait_seconds: float = Field(default=60, ge=0, le=86_400)
+    """`LAKEHOUSE_WAIT_SECONDS`: how long a run waits for another one that is writing the same table."""
+
     clock: Annotated[datetime, AfterValidator(_utc)] | None = None
     """`LAKEHOUSE_CLOCK`: an ISO instant that stands for "now", here and in the source; for tests and replays."""
 

@@ -80,5 +80,13 @@ class Catalog:
             words = [self.models[name].model_dump(mode="json", by_alias=True), self._text(name), pointing]
         return int(hashlib.sha256(json.dumps(words, sort_keys=True, default=str).encode()).hexdigest()[:15], 16)
 
+    def digest(self) -> str:
+        """16 hex digits that change with whatever the project declares, of all its files together."""
+        declared = [
+            each.model_dump_json(exclude_defaults=True) for kind in (self.sources, self.tables, self.models) for each in kind.values()
+        ]
+        words = [list(self.sources), *declared, *(self._text(name) for name in sorted(self.selects))]
+        return hashlib.sha256(json.dumps(words).encode()).hexdigest()[:16]
+
     def _text(self, model: str) -> str:
         return self.selects[model].text if model in self.selects else ""

@@ -21,7 +21,7 @@ from lakehouse.errors import LakehouseError
 
 app = typer.Typer(name="lakehouse", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
-INTERRUPTED, TERMINATED = 130, 143
+INTERRUPTED, TERMINATED = 130, loads.TERMINATED
 _debug = {"on": False}
 
 
@@ -98,7 +98,7 @@ def status(project: Project = Path(), output: Output = Format.TEXT) -> None:
 
 @app.command()
 def query(
-    sql: Annotated[str, typer.Argument(help="One SELECT over bronze.x, silver.x and gold.y.")],
+    sql: Annotated[str, typer.Argument(help="One SELECT over bronze.x, silver.x, gold.y and ledger.windows, runs, steps.")],
     project: Project = Path(),
     output: Output = Format.TEXT,
 ) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lakehouse.model.run import Cursor, Run, Step
 
 Words = Annotated[list[str] | None, typer.Argument(metavar="SELECT...", help="Words as for `run --select`; none takes all.")]
+TERMINATED = 143
 SECONDS = re.compile(r"^[0-9]{1,6}\.[0-9]{1,3}s$")
 Bound = "a day (2024-05-01), an instant (2024-05-01T10:30, UTC unless it says otherwise), or an integer"
 
@@ -80,12 +81,12 @@ def stream(
 
 
 def stopping(start: Callable[[Event], Iterator[Run]]) -> Iterator[Run]:
-    """The runs of a stream that SIGTERM or Ctrl-C ends after the poll under way; the second Ctrl-C ends it at once."""
+    """The runs of a stream that SIGTERM or Ctrl-C ends after the poll under way; the second one ends it at once."""
     stop = Event()
 
     def ask(number: int, _: FrameType | None) -> None:
         if stop.is_set():
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(TERMINATED)
         Thread(target=stop.set).start()  # this thread may hold the event's own lock at this moment
         say(f"{signal.Signals(number).name}: stopping after the poll under way.")
 

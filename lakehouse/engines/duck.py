@@ -46,9 +46,8 @@ class Duck:
         """A session with a catalogue of its own; its tables are gone when it ends."""
         name, connection = f"session_{next(self._numbers)}", self._connection.cursor()
         try:
-            connection.execute(
-                f"attach ':memory:' as {name}; use {name}; {KEY_MACRO}; " + "; ".join(f"create schema {layer}" for layer in LAYERS)
-            )
+            schemas = "; ".join(f"create schema {layer}" for layer in (*LAYERS, "ledger"))
+            connection.execute(f"attach ':memory:' as {name}; use {name}; {KEY_MACRO}; {schemas}")
             yield Session(connection)
         finally:
             with suppress(duckdb.Error):

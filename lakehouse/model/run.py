@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 Cursor = datetime | date | int
 Status = Literal["success", "unchanged", "failed", "skipped", "interrupted"]
+Reads = Literal["window", "backfill", "refresh"]
 _EPOCH, _EPOCH_DAY = datetime(1970, 1, 1, tzinfo=UTC), date(1970, 1, 1)
 
 
@@ -94,6 +95,15 @@ class Step:
     """One step of a run over one table, as `run -o json` prints it (keys are stable).
 
     `rows_in` is what the step read, `rows_out` the rows it added or changed, `version` the table's Delta version after it.
+
+    Attributes:
+        reads: How the source was read: `window` (of a run), `backfill` or `refresh`; None where it was not.
+        mode: The table's mode.
+        extracted_at: When the window was frozen.
+        bytes: Of the files written.
+        checksum: Of these files, all together; see `storage.parquet.checksum_of`.
+        definition: The number of what the table is built by.
+        version_before: The table's Delta version before the step's first commit; None where it made none.
     """
 
     step: str
@@ -107,18 +117,32 @@ class Step:
     window: dict[str, str | None] | None = None
     failed_checks: dict[str, int] = field(default_factory=dict)
     error: dict[str, str] | None = None
+    reads: Reads | None = None
+    mode: str | None = None
+    extracted_at: datetime | None = None
+    bytes: int = 0
+    checksum: str | None = None
+    definition: int | None = None
+    version_before: int | None = None
 
 
 @dataclass(slots=True)
 class Run:
-    """A whole run, as `run -o json` prints it."""
+    """A whole run.
+
+    Attributes:
+        metadata: The digest of all that the project declared when it began; for the ledger.
+    """
 
     run_id: str
     status: Status
     started_at: datetime
     seconds: float = 0.0
     steps: list[Step] = field(default_factory=list)
+    metadata: str | None = None
 
     def facts(self) -> dict[str, Any]:
-        """The run as plain data."""
-        return {**asdict(self), "started_at": self.started_at.isoformat()}
+        """The run as `run -o json` prints it (keys are stable)."""
+        told = {**asdict(self), "started_at": self.started_at.isoformat()}
+        del told["metadata"]
+        return told

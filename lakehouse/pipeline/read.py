@@ -6,19 +6,22 @@ import re
 from typing import TYPE_CHECKING
 
 from lakehouse.errors import UsageError
+from lakehouse.ledger import STEPS, VIEWS
 from lakehouse.transform.names import quote
 
 if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
+    from lakehouse.engines.duck import Session
     from lakehouse.lake import Lake
 
+_LEDGER = re.compile(r"\bledger\"?\s*\.", re.IGNORECASE)
 _NAMED = re.compile(r"\b(bronze|silver|gold)\"?\s*\.\s*\"?([a-z][a-z0-9_]*)\"?", re.IGNORECASE)
 
 
 def query(lake: Lake, text: str) -> pa.Table:
-    """The result of one SELECT over `bronze.x`, `silver.x` and `gold.y`.
+    """The result of one SELECT over `bronze.x`, `silver.x`, `gold.y`, and `ledger.runs`, `ledger.steps` and `ledger.windows`.
 
     It sees the lake's tables and nothing else: no file, no setting, no network.
 
@@ -33,22 +36,37 @@ def query(lake: Lake, text: str) -> pa.Table:
                 files = [file.uri for file in table.files()]
                 engine.table(f"{layer}.{quote(name)}", table.schema, files)
                 folders.append(table.place)
+        if _LEDGER.search(text):
+            folders += _show_ledger(lake, engine)
         engine.lock(folders)
         return engine.ask(text)
 
 
+def _show_ledger(lake: Lake, engine: Session) -> list[str]:
+    """Make the ledger readable, an empty one too; the folders that it is read from."""
+    table = lake.ledger.table()
+    engine.table("ledger.steps", STEPS, [] if table is None else [file.uri for file in table.files(())])
+    for name, select in VIEWS.items():
+        engine.execute(f"create view ledger.{name} as {select}")
+    return [] if table is None else [table.place]
+
+
 def scan(lake: Lake, name: str) -> pl.LazyFrame:
-    """The rows of `layer.table`, lazy.
+    """The rows of `layer.table`, lazy; of the ledger as they are now.
 
     Raises:
         UsageError: There is no such table.
     """
     layer, _, table_name = name.partition(".")
+    if layer == "ledger" and table_name in ("steps", *VIEWS):
+        import polars as pl  # noqa: PLC0415  on the way out only
+
+        return pl.DataFrame(pl.from_arrow(query(lake, f"select * from {name}"))).lazy()
     table = lake.table(layer, table_name) if layer in ("bronze", "silver", "gold") and table_name else None
     if table is None:
         raise UsageError(
             f"there is no table {name!r}",
-            expected="bronze.<table>, silver.<table> or gold.<model>",
+            expected="bronze.<table>, silver.<table>, gold.<model>, ledger.runs, ledger.steps or ledger.windows",
             next_step="`lakehouse status` lists the tables.",
         )
     return table.scan()

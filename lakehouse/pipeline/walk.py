@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import TYPE_CHECKING
 
-from lakehouse.errors import ConflictError, LakehouseError, SourceError, StorageError
+from lakehouse.errors import StorageError
 from lakehouse.model.run import Run, Step
-from lakehouse.pipeline.damage import damaged
+from lakehouse.pipeline.attempt import attempt, facts
+from lakehouse.pipeline.signals import heard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from lakehouse.lake import Lake
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     Part = tuple[str, Callable[[], Step]]
     """A step's name and what it does."""
-
-RETRIES = 5
 
 
 def walk(
@@ -46,32 +44,34 @@ def walk(
         record: Whether the ledger keeps this run; asked at its end.
     """
     nodes = list(nodes)
-    report = Run(lake.run_id, "success", lake.now())
+    report = Run(lake.run_id, "success", lake.now(), metadata=lake.catalog.digest())
     begun = time.monotonic()
     failed: set[str] = set()
+    stopped = False
     lake.open_ahead(nodes)
-    try:
-        for node in nodes:
-            blocked = sorted(lake.catalog.graph.above(node) & failed)
-            work = _Work(lake, node, parts(node), progress)
-            try:
-                steps = work.skipped(f"{', '.join(blocked)} failed before it") if blocked else around(node, work) if around else work()
-            except BaseException:
-                report.steps += work.steps
-                raise
-            failed |= {node} if any(step.status == "failed" for step in steps) else set()
-            report.steps += steps
-        report.status = "failed" if failed else "success" if any(step.status == "success" for step in report.steps) else "unchanged"
-    except (KeyboardInterrupt, SystemExit):
-        report.status = "interrupted"
-        raise
-    except BaseException:  # who does the work, or is told of it, broke: what was committed stands in the report
-        report.status = "failed"
-        raise
-    finally:
-        report.seconds = round(time.monotonic() - begun, 3)
-        if record(report):
-            _record(lake, report, progress)
+    with heard() as told:
+        try:
+            for node in nodes:
+                blocked = sorted(lake.catalog.graph.above(node) & failed)
+                work = _Work(lake, node, parts(node), progress, told)
+                try:
+                    steps = work.skipped(f"{', '.join(blocked)} failed before it") if blocked else around(node, work) if around else work()
+                except BaseException:
+                    report.steps += work.steps
+                    raise
+                failed |= {node} if any(step.status == "failed" for step in steps) else set()
+                report.steps += steps
+                if told:
+                    raise told[0]  # noqa: TRY301  who does the work may have taken it for a failure of the table
+            report.status = "failed" if failed else "success" if any(step.status == "success" for step in report.steps) else "unchanged"
+        except BaseException as exc:  # also who does the work, or is told of it, may break: what was committed stands in the report
+            stopped = bool(told) or isinstance(exc, (KeyboardInterrupt, SystemExit))
+            report.status = "interrupted" if stopped else "failed"
+            raise
+        finally:
+            report.seconds = round(time.monotonic() - begun, 3)
+            if stopped or record(report):
+                _record(lake, report, progress)
     return report
 
 
@@ -82,8 +82,8 @@ class _Work:
         steps: The steps of the last call, those that were done in an earlier one among them.
     """
 
-    def __init__(self, lake: Lake, node: str, parts: list[Part], progress: Progress | None) -> None:
-        self._lake, self._node, self._parts, self._progress = lake, node, parts, progress
+    def __init__(self, lake: Lake, node: str, parts: list[Part], progress: Progress | None, told: Sequence[BaseException]) -> None:
+        self._lake, self._node, self._parts, self._progress, self._told = lake, node, parts, progress, told
         self.steps: list[Step] = []
 
     def __call__(self) -> list[Step]:
@@ -92,7 +92,10 @@ class _Work:
             if any(step.status == "failed" for step in self.steps):
                 self.steps.append(self._skip(name, "the step before it failed"))
             else:
-                self.steps.append(_attempt(self._lake, name, self._node, act))
+                done, ended = attempt(self._lake, name, self._node, act, self._told)
+                self.steps.append(done)
+                if ended is not None:
+                    raise ended
             if self._progress:
                 self._progress(self.steps[-1])
         return self.steps
@@ -113,52 +116,11 @@ def _record(lake: Lake, report: Run, progress: Progress | None) -> None:
     try:
         lake.ledger.record(report)
     except StorageError as exc:
-        step = Step("ledger", "steps", "failed", error=_facts(exc))
+        step = Step("ledger", "steps", "failed", error=facts(exc))
         report.steps.append(step)
         report.status = "failed"
         if progress:
             progress(step)
-
-
-def _facts(exc: LakehouseError) -> dict[str, str]:
-    return {"kind": exc.kind, "message": str(exc), "exit_code": str(exc.exit_code), "transient": str(exc.transient).lower()}
-
-
-def _planned_anew(lake: Lake, work: Callable[[], Step]) -> Step:
-    """The step's work; where another run wrote its table meanwhile, it looks again and starts over."""
-    for _ in range(RETRIES):
-        try:
-            return work()
-        except ConflictError:
-            lake.forget()
-    return work()
-
-
-def _attempt(lake: Lake, step: str, node: str, work: Callable[[], Step]) -> Step:
-    """The step as it ended; whatever breaks it is a recorded failure, so that the other tables go on."""
-    begun = time.monotonic()
-    try:
-        done = _planned_anew(lake, work)
-    except LakehouseError as exc:
-        done = Step(step, node, "failed", error=_facts(exc))
-        if isinstance(exc, SourceError):
-            lake.disconnect()  # a connection that broke stays broken: the next read connects again
-        if isinstance(exc, StorageError):
-            lake.forget()  # so may a handle on a table
-    except (KeyboardInterrupt, SystemExit, GeneratorExit):
-        raise
-    except BaseException as exc:  # the engines' panics are no Exceptions
-        message = (
-            f"{node}: {step} broke with {type(exc).__name__}: {str(exc).partition(chr(10))[0][:400]}. Run again with --debug and report it."
-        )
-        done = Step(step, node, "failed", error={"kind": type(exc).__name__, "message": message, "exit_code": "1", "transient": "false"})
-        if found := damaged(lake, step, node):
-            done.error = _facts(found)
-            lake.forget()
-        if logging.getLogger("lakehouse").isEnabledFor(logging.DEBUG):
-            logging.getLogger("lakehouse").debug("the step's traceback", exc_info=exc)
-    done.seconds = round(time.monotonic() - begun, 3)
-    return done
 
 
 def exit_code(report: Run) -> int:

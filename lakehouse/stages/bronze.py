@@ -188,5 +188,8 @@ def _commit(lake: Lake, table: Table, extraction: Extraction) -> Commit:
         "backfill": extraction.past,
         "rows_read": extraction.rows,
         "definition": lake.catalog.definition(extraction.table.name),
+        "reads": "backfill" if extraction.past else "refresh" if extraction.whole else "window",
+        "mode": extraction.table.mode,
+        "extracted_at": extraction.extracted_at.isoformat(),
     }
     return Commit(lake.run_id, "bronze", numbers, facts)

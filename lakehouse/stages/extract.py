@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow.compute as pc
 
 from lakehouse.errors import ContractError, QualityError, UsageError
+from lakehouse.layout import EXTRACTED_AT
 from lakehouse.model.extraction import Extraction
 from lakehouse.model.run import Cursor, Window
 from lakehouse.model.types import INTEGERS
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from lakehouse.lake import Lake
     from lakehouse.model.table import Table
     from lakehouse.sources.database import Database, Described
+
+
+LATER = timedelta(milliseconds=1)
+"""Delta lets a writer cut instants in a file's statistics to milliseconds ("Per-file Statistics")."""
 
 
 def extract(lake: Lake, table: Table, *, full_refresh: bool = False, past: Window | None = None) -> Extraction:
@@ -39,11 +44,21 @@ def extract(lake: Lake, table: Table, *, full_refresh: bool = False, past: Windo
     """
     database = lake.database(table.source)
     what = database.describe(table)
-    extracted_at = lake.now()
+    extracted_at = _observed_at(lake, table)
     window = _window(lake, database, what, past, full_refresh=full_refresh) if table.cursor else Window()
     extraction = Extraction(table, what.types, window, extracted_at, iter(()), whole=full_refresh, past=past is not None)
     extraction.stream = _observed(database.read(what, window), extraction)
+    lake.extractions[table.name] = extraction
     return extraction
+
+
+def _observed_at(lake: Lake, table: Table) -> datetime:
+    """The run's clock; where nothing else orders a table's versions, later than all that bronze has: clocks step back."""
+    now, bronze = lake.now(), lake.table("bronze", table.name)
+    if table.sequence or bronze is None:
+        return now
+    latest = max((file.greatest[EXTRACTED_AT] for file in bronze.files([EXTRACTED_AT]) if EXTRACTED_AT in file.greatest), default=now)
+    return latest + LATER if now < latest else now
 
 
 def _window(lake: Lake, database: Database, what: Described, past: Window | None, *, full_refresh: bool) -> Window:

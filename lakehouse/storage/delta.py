@@ -9,24 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Field
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.exceptions import DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 from obstore.exceptions import BaseError
 
-from lakehouse.errors import ConflictError, StorageError
+from lakehouse.errors import StorageError
 from lakehouse.layout import FENCE
-from lakehouse.storage.commits import landed, properties
-from lakehouse.storage.files import LiveFile, live_files
+from lakehouse.storage.commits import Written, conflict, is_overtaken, properties, settle
+from lakehouse.storage.files import LiveFile, live_files, overlapping
 from lakehouse.storage.parquet import CHECKSUM, WrittenFile, read_file, write_files
 from lakehouse.storage.refusal import reading, reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import polars as pl
 
     from lakehouse.model.run import Commit
     from lakehouse.storage.effects import Effects
+    from lakehouse.storage.leases import Turn
     from lakehouse.storage.place import Place
 
 CONFIGURATION: Mapping[str, str | None] = {
@@ -44,11 +45,13 @@ class Table:
         name: `layer.table`, for messages.
     """
 
-    def __init__(self, place: Place, name: str, delta: DeltaTable, options: dict[str, str], effects: Effects) -> None:
+    def __init__(self, place: Place, name: str, delta: DeltaTable, options: dict[str, str], *, effects: Effects, turn: Turn | None) -> None:
         """Keep a table opened with these options; use `open_table` or `create_table`."""
         self.uri, self.place, self.name = place.uri, place.path, name
         self._home, self._handle, self._options, self._effects = place, delta, options, effects
         self._numbers: dict[str, int | None] = {}
+        self._turn = turn
+        self._written = Written()
 
     @property
     def _delta(self) -> DeltaTable:
@@ -164,6 +167,7 @@ class Table:
     def replace(self, batches: Iterable[pa.RecordBatch], commit: Callable[[], Commit], schema: pa.Schema | None = None) -> int:
         """Put these rows, with a new schema where one is given, in the place of all there are, in one commit; how many they are."""
         shape = self.schema if schema is None else schema
+        self._take_turn()
         written = write_files(self._home, shape, batches, self._effects, self.name)
         self._commit(commit(), written, [], "replace", shape)
         return sum(file.rows for file in written)
@@ -205,6 +209,7 @@ class Table:
         """
         from lakehouse.storage.frames import to_batches  # noqa: PLC0415
 
+        self._take_turn()
         match = list(match)
         lost = gone.select(match).unique()
         touched = self._holding(lost)
@@ -220,28 +225,31 @@ class Table:
     def _holding(self, lost: pl.DataFrame) -> list[LiveFile]:
         if lost.is_empty():
             return []
-        candidates = self.files(lost.columns)
-        for column in lost.columns:
-            low, high = lost[column].min(), lost[column].max()
-            if lost[column].null_count() or low is None:
-                continue
-            candidates = [
-                file for file in candidates if column not in file.least or (file.least[column] <= high and file.greatest[column] >= low)
-            ]
+        candidates = overlapping(self.files(lost.columns), lost)
         if not candidates:
             return []
-        found = (
-            self.scan(candidates, paths_as="_path")
-            .join(lost.lazy(), on=lost.columns, how="semi", nulls_equal=True)
-            .select("_path")
-            .unique()
-            .collect()
-        )
-        names = {str(path).rsplit("/", 1)[-1] for path in found["_path"]}
+        rows = self.scan(candidates, paths_as="_path").join(lost.lazy(), on=lost.columns, how="semi", nulls_equal=True)
+        names = {str(path).rsplit("/", 1)[-1] for path in rows.select("_path").unique().collect()["_path"]}
         return [file for file in candidates if file.path.rsplit("/", 1)[-1] in names]
 
     def _write(self, batches: Iterable[pa.RecordBatch]) -> list[WrittenFile]:
-        return write_files(self._home, self.schema, batches, self._effects, self.name)
+        return write_files(self._home, self.schema, self._led(batches), self._effects, self.name)
+
+    def _led(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """The batches; before the first row is written no other run writes the table."""
+        for batch in batches:
+            if batch.num_rows:
+                self._take_turn()
+            yield batch
+
+    def _take_turn(self) -> None:
+        if self._turn is not None and self._turn.take() and is_overtaken(self._home, self.version):
+            raise conflict(self.name)
+
+    def take_written(self) -> Written:
+        """What was committed through this handle since this was asked last."""
+        written, self._written = self._written, Written()
+        return written
 
     def _commit(
         self,
@@ -267,31 +275,23 @@ class Table:
             self.schema if overwrite is None else overwrite,
             commit_properties=properties(commit, batch, facts),
         )
-        self._settle(act, commit, batch)
+        self._settle(act, commit, batch, written)
 
-    def _settle(self, act: Callable[[], None], commit: Commit, batch: int) -> None:
-        """Commit, and after any error look into the log before anything is decided."""
-        version = self.version + 1
+    def _settle(self, act: Callable[[], None], commit: Commit, batch: int, written: Sequence[WrittenFile] = ()) -> None:
+        self._take_turn()
 
         def lasting() -> None:
-            self._home.settle_names()
-            try:
-                act()
-            except (DeltaError, OSError) as exc:
-                if not landed(self._home, self.name, commit, batch, exc):
-                    if isinstance(exc, CommitFailedError):
-                        raise conflict(self.name) from exc
-                    raise StorageError(
-                        f"the commit failed: {reason(exc)}", where=self.name, next_step="See that the lake can be written, then run again."
-                    ) from exc
-            self._home.settle_commit(version)
+            settle(self._home, self.name, commit, act, batch=batch, version=self.version)
+            self._written.add(self.version, written)
 
         self._effects.do(f"commit {self.name}", lasting)
+        if self._turn is not None:
+            self._turn.give_back()
         self.refresh()
 
 
-def open_table(place: Place, name: str, effects: Effects) -> Table | None:
-    """A handle on the table at a place, or None where there is none.
+def open_table(place: Place, name: str, effects: Effects, turn: Turn | None = None) -> Table | None:
+    """A handle on the table at a place, or None where there is none; with a `turn` one run at a time writes it.
 
     Raises:
         StorageError: There is one, but it cannot be read, or the place can never be reached.
@@ -299,7 +299,7 @@ def open_table(place: Place, name: str, effects: Effects) -> Table | None:
     place.require_there()
     try:
         options = place.options()
-        return Table(place, name, DeltaTable(place.uri, storage_options=options or None), options, effects)
+        return Table(place, name, DeltaTable(place.uri, storage_options=options or None), options, effects=effects, turn=turn)
     except TableNotFoundError:
         return None
     except (DeltaError, OSError) as exc:
@@ -310,13 +310,15 @@ def open_table(place: Place, name: str, effects: Effects) -> Table | None:
         ) from exc
 
 
-def create_table(place: Place, name: str, schema: pa.Schema, effects: Effects) -> Table:
-    """A new empty table; where another run made it first and wrote nothing yet, that one.
+def create_table(place: Place, name: str, schema: pa.Schema, effects: Effects, turn: Turn | None = None) -> Table:
+    """A new empty table; where another run made it first and wrote nothing yet, that one. With a `turn` one run at a time writes it.
 
     Raises:
         ConflictError: Another run made it and wrote rows, which the caller has not seen.
     """
     place.make()
+    if turn is not None:
+        turn.take()
     options = place.options()
 
     def make() -> DeltaTable:
@@ -334,7 +336,7 @@ def create_table(place: Place, name: str, schema: pa.Schema, effects: Effects) -
     try:
         delta = effects.do(f"create {name}", make)
     except (DeltaError, OSError) as exc:
-        found = open_table(place, name, effects)
+        found = open_table(place, name, effects, turn)
         if found is None:
             raise StorageError(
                 f"the table cannot be made: {reason(exc)}", where=name, next_step="See that the lake can be written, then run again."
@@ -342,9 +344,4 @@ def create_table(place: Place, name: str, schema: pa.Schema, effects: Effects) -
         if found.batch:
             raise conflict(name) from exc
         return found
-    return Table(place, name, delta, options, effects)
-
-
-def conflict(name: str) -> ConflictError:
-    """The error of a run that another one overtook."""
-    return ConflictError("another run wrote this table meanwhile, so this one changed nothing", where=name, next_step="Run again.")
+    return Table(place, name, delta, options, effects=effects, turn=turn)

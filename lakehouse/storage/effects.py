@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections import deque
+from contextlib import contextmanager
+from threading import current_thread, main_thread
 from typing import TYPE_CHECKING, TypeVar
 
 from lakehouse.errors import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from types import FrameType
 
 T = TypeVar("T")
 CRASH_CODE = 86
 TRACED = 10_000
 """How many of the last effects keep their names: a stream may go on for ever."""
+ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 class Effects:
@@ -27,8 +32,13 @@ class Effects:
         self.count = 0
         self.trace: deque[str] = deque(maxlen=TRACED)
 
-    def do(self, name: str, act: Callable[[], T]) -> T:
+    def do(self, name: str, act: Callable[[], T], *, whole: bool = True) -> T:
         """What `act` returns, with the effect counted under `name`.
+
+        Args:
+            name: What it is, for traces and messages.
+            act: Does it.
+            whole: Ctrl-C and SIGTERM wait for its end: nobody has to guess afterwards whether it happened.
 
         Raises:
             StorageError: In the place of the effect, where the fault says so.
@@ -40,7 +50,38 @@ class Effects:
             os._exit(CRASH_CODE)
         if struck and self._mode == "error":
             raise StorageError("the effect failed because LAKEHOUSE_FAULT says so", where=name, next_step="Unset it and run again.")
-        result = act()
+        if whole:
+            with _signals_wait():
+                result = act()
+        else:
+            result = act()
         if struck and self._mode == "after":
             os._exit(CRASH_CODE)
         return result
+
+
+@contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Hold back the first signal that ends the process until the block has ended; a second one is not held back."""
+    if current_thread() is not main_thread():  # Python hands signals to the main thread alone
+        yield
+        return
+    waiting: list[signal.Signals] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        handler = before[signal.Signals(number)]
+        if not waiting:
+            waiting.append(signal.Signals(number))
+        elif callable(handler):
+            handler(number, frame)
+
+    before = {number: handler for number in ENDING if (handler := signal.getsignal(number)) not in (None, signal.SIG_IGN)}
+    for number in before:
+        signal.signal(number, note)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if waiting:
+            signal.raise_signal(waiting[0])

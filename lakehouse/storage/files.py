@@ -10,6 +10,7 @@ from lakehouse.storage.parquet import has_no_bounds
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    import polars as pl
     import pyarrow as pa
 
 
@@ -49,3 +50,12 @@ def live_files(actions: pa.Table, place: str, bounded: Iterable[pa.Field]) -> li
         LiveFile(path, f"{place}/{path}", rows, size, least, greatest)
         for path, rows, size, least, greatest in zip(*about, limits("min"), limits("max"), strict=True)
     ]
+
+
+def overlapping(files: list[LiveFile], rows: pl.DataFrame) -> list[LiveFile]:
+    """The files that can hold one of the rows, by their bounds of the rows' columns; NULL may be anywhere."""
+    for column in rows.columns:
+        low, high = rows[column].min(), rows[column].max()
+        if not rows[column].null_count() and low is not None:
+            files = [file for file in files if column not in file.least or (file.least[column] <= high and file.greatest[column] >= low)]
+    return files

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from lakehouse.storage.place import Place
 
 
-def put_new(place: Place, name: str, body: bytes, effects: Effects) -> bool:
+def put_new(place: Place, name: str, body: bytes, effects: Effects, *, called: str = "", lasting: bool = True) -> bool:
     """Put a file where none of that name is; whether this call, and not another writer, did it.
 
-    The file is whole and lasting when this returns True. `body` must differ from what any other writer would put, such as by a
-    run id: a store that loses its answer is asked again and then says that the file is there already, and only the bytes tell whose it is.
+    The file is whole when this returns True, and outlives a loss of power where it should be `lasting`; `called` names the effect.
+    `body` must differ from what any other writer would put, such as by a run id: a store that loses its answer is asked again and then
+    says that the file is there already, and only the bytes tell whose it is.
 
     Raises:
         StorageError: The file can be neither put nor read.
@@ -33,15 +34,31 @@ def put_new(place: Place, name: str, body: bytes, effects: Effects) -> bool:
         except AlreadyExistsError:
             if bytes(obstore.get(store, name).bytes()) != body:
                 return False
-        place.settle(name)
-        place.settle_names()
+        if lasting:
+            place.settle(name)
+            place.settle_names()
         return True
 
     try:
-        return effects.do(f"put {name}", put)
+        return effects.do(called or f"put {name}", put)
     except (BaseError, OSError) as exc:
         raise StorageError(
             f"the file cannot be written: {reason(exc)}",
             where=f"{place.uri}/{name}",
             next_step="See that the lake can be written, then run again.",
+        ) from exc
+
+
+def folders(place: Place) -> list[str]:
+    """The names of the folders directly in a place, in order; none where it is not there.
+
+    Raises:
+        StorageError: The place cannot be listed.
+    """
+    place.require_there()
+    try:
+        return sorted(name.strip("/").rsplit("/", 1)[-1] for name in obstore.list_with_delimiter(place.store())["common_prefixes"])
+    except (BaseError, OSError) as exc:
+        raise StorageError(
+            f"the folder cannot be listed: {reason(exc)}", where=place.uri, next_step="See that the lake can be read, then run again."
         ) from exc

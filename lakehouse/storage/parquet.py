@@ -101,6 +101,16 @@ def _refused() -> Iterator[None]:
         ) from exc
 
 
+def checksum_of(checksums: Iterable[str]) -> str | None:
+    """One checksum for several files, in the order in which they were written; None for no file.
+
+    >>> checksum_of(["06b05ab6733a618578af5f94892f3950"])
+    '06b05ab6733a618578af5f94892f3950'
+    """
+    each = list(checksums)
+    return xxhash.xxh3_128("".join(each).encode()).hexdigest() if len(each) > 1 else each[0] if each else None
+
+
 def write_files(place: Place, schema: pa.Schema, batches: Iterable[pa.RecordBatch], effects: Effects, where: str) -> list[WrittenFile]:
     """The files that hold all rows of `batches`, in order, each of about `ROWS_A_FILE` rows; none for no rows.
 
@@ -112,7 +122,7 @@ def write_files(place: Place, schema: pa.Schema, batches: Iterable[pa.RecordBatc
     files: list[WrittenFile] = []
     groups = _row_groups(schema, batches)
     while (first := next(groups, None)) is not None:
-        files.append(effects.do(f"write {where}", partial(_write_file, place, schema, first, groups)))
+        files.append(effects.do(f"write {where}", partial(_write_file, place, schema, first, groups), whole=False))
     return files
 
 
