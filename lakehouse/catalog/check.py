@@ -47,6 +47,8 @@ def check_tables(reading: Reading, catalog: Catalog) -> None:
             )
         for rule, expectation in table.expect.items():
             _check_rule(reading, f"Table:{name}", ("expect", rule, "that"), expectation.that, table.columns)
+        if table.apply_as_deletes:
+            _check_rule(reading, f"Table:{name}", ("apply_as_deletes",), table.apply_as_deletes, table.columns)
 
 
 def _check_rule(reading: Reading, label: str, key: tuple[str, ...], text: str, columns: Iterable[str]) -> None:

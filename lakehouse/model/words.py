@@ -71,6 +71,26 @@ def parse_zone(text: str) -> str:
 
 
 Zone = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z0-9_+-]*(/[A-Z][A-Za-z0-9_+-]*)*$"), AfterValidator(parse_zone)]
+
+
+def parse_span(text: object) -> timedelta:
+    """A span of time above zero: `30d`, `12h`, `15m`, `10s`, `2w`.
+
+    Raises:
+        ValueError: The text is none.
+    """
+    if isinstance(span := parse_lookback(text), timedelta) and span > timedelta(0):
+        return span
+    raise ValueError(f"{text!r} is no span of time above zero; allowed: a number and a unit such as 30d, 12h, 15m, 10s, 2w")
+
+
+Span = Annotated[
+    timedelta,
+    BeforeValidator(parse_span),
+    PlainSerializer(_write_lookback),
+    WithJsonSchema({"type": "string", "pattern": _DURATION.pattern}),
+]
+
 ColumnName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,62}$")]
 TableName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 SourceObject = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_$ ]{0,62}(\.[A-Za-z_][A-Za-z0-9_$ ]{0,62}){0,2}$")]
