@@ -30,7 +30,8 @@ class Extraction:
             rows without keys can only be counted, so that taking them twice would double them).
         past: The window is a backfill's: the live watermark stays where it is.
         rows: How many rows the stream has shown.
-        greatest: The greatest cursor value it has shown.
+        greatest: The greatest cursor value it has shown, odd ones apart.
+        rejected: How many of the rows that were new to bronze silver does not take.
         error: What broke it; engines that read the stream hide it.
     """
 
@@ -43,4 +44,5 @@ class Extraction:
     past: bool = False
     rows: int = 0
     greatest: Cursor | None = None
+    rejected: int = 0
     error: BaseException | None = None
