@@ -90,7 +90,7 @@ def around_reads():
     read = Database.read
     def slowly(self, what, window, rows=None):
         for batch in read(self, what, window, rows):
-            os.write(1, b"reading\n")
+            os.write(1, b"reading\\n")
             for start in range(batch.num_rows):
                 time.sleep(0.02)
                 yield batch.slice(start, 1)
