@@ -49,7 +49,7 @@ def extract(lake: Lake, table: Table, *, full_refresh: bool = False, past: Windo
     extracted_at = _observed_at(lake, table)
     window = _window(lake, database, what, past, full_refresh=full_refresh) if table.cursor else Window()
     extraction = Extraction(table, what.types, window, extracted_at, iter(()), whole=full_refresh, past=past is not None)
-    extraction.stream = _observed(database.read(what, window), extraction)
+    extraction.stream = _observed(lake.while_on(database.read(what, window)), extraction)
     lake.extractions[table.name] = extraction
     return extraction
 
