@@ -55,6 +55,25 @@ def extract(lake: Lake, table: Table, *, full_refresh: bool = False, past: Windo
     return extraction
 
 
+def reread(lake: Lake, table: Table, keys: pa.Table) -> Extraction:
+    """The rows that the source shows of these keys now, outside of any window: the watermark stays where it is.
+
+    Raises:
+        SourceError: The source refuses or does not answer.
+        QualityError: A row has no sequence.
+    """
+    from lakehouse.sources.measure import Measured  # noqa: PLC0415  the driver is loaded where rows are read
+
+    database = lake.database(table.source)
+    what = database.describe(table)
+    window = Window(odd=None if table.odd_cursors == "stop" else Odd(_ahead_of(lake, table, what)))
+    extraction = Extraction(table, what.types, window, _observed_at(lake, table), iter(()), keys=keys.num_rows)
+    conditions = Measured(database, what).having(keys)
+    rows = (batch for condition in conditions for batch in database.read(what, window, only=condition))
+    extraction.stream = _observed(rows, extraction)
+    return extraction
+
+
 def _observed_at(lake: Lake, table: Table) -> datetime:
     """The run's clock; where nothing else orders a table's versions, later than all that bronze has: clocks step back."""
     now, bronze = lake.now(), lake.table("bronze", table.name)
@@ -127,6 +146,11 @@ def _ahead(now: datetime, table: Table, kind: str) -> Cursor:
     day = day_of(max(now, datetime.now(UTC)), table.cursor_zone)
     day = day + timedelta(days=2) if day < date.max - timedelta(days=2) else date.max
     return day if kind == "date" else midnight(day, table.cursor_zone)
+
+
+def _ahead_of(lake: Lake, table: Table, what: Described) -> Cursor | None:
+    kind = what.cursor.kind.name
+    return _ahead(lake.now(), table, kind) if kind in TIMES else None
 
 
 def _odd(database: Database, what: Described, ahead: Cursor | None) -> Odd | None:
@@ -203,7 +227,7 @@ def _observed(batches: Iterator[pa.RecordBatch], extraction: Extraction) -> Iter
             extraction.rows += batch.num_rows
             for name in sorted(str(column) for column in required):
                 _require_place(extraction.table, name, batch.column(name).null_count)
-            if cursor:
+            if cursor and extraction.keys is None:
                 moving = batch if odd is None else batch.filter(pc.invert(odd_rows(batch, cursor, odd)))
                 greatest = pc.max(moving.column(cursor)).as_py()
                 if greatest is not None and (extraction.greatest is None or greatest > extraction.greatest):
