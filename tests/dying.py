@@ -28,13 +28,13 @@ class Mortal(Effects):
         super().__init__(fault if kind == "error" else "")
         self._kind, self._last, self._dead = kind, int(number or 0), False
 
-    def do(self, name: str, act: Callable[[], T]) -> T:
+    def do(self, name: str, act: Callable[[], T], *, whole: bool = True) -> T:
         """As the effects do, until the one that is the last."""
         is_last = self._kind in ("before", "after") and self.count + 1 == self._last
         if self._dead or (is_last and self._kind == "before"):
             self._dead = True
             raise DiedError(name)
-        result = super().do(name, act)
+        result = super().do(name, act, whole=whole)
         if is_last:
             self._dead = True
             raise DiedError(name)

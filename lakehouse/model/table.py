@@ -183,6 +183,8 @@ class Table(Frozen):
             raise Misfit("`tracking` needs mode change_tracking", "deletes")
         if self.deletes.every is not None and detect != "sweep":
             raise Misfit("`every` is a sweep's", "deletes", "every")
+        if self.odd_cursors == "read_once" and detect in ("sweep", "tracking") and self.sequence == self.cursor:
+            raise Misfit("where keys can go, rows without their cursor need another `sequence_by`", "odd_cursors")
 
     def _agree_on_partitions(self) -> None:
         name = self.range_column

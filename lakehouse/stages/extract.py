@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.errors import ContractError, QualityError, UsageError
-from lakehouse.layout import EXTRACTED_AT
+from lakehouse.layout import EXTRACTED_AT, OP, REJECT
 from lakehouse.model.cursor import TIMES, with_type
 from lakehouse.model.extraction import Extraction
 from lakehouse.model.run import Cursor, Odd, Window
@@ -18,8 +19,6 @@ from lakehouse.transform.zone import FIRST, day_of, midnight
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import pyarrow as pa
 
     from lakehouse.lake import Lake
     from lakehouse.model.table import Table
@@ -50,7 +49,7 @@ def extract(lake: Lake, table: Table, *, full_refresh: bool = False, past: Windo
     extracted_at = _observed_at(lake, table)
     window = _window(lake, database, what, past, full_refresh=full_refresh) if table.cursor else Window()
     extraction = Extraction(table, what.types, window, extracted_at, iter(()), whole=full_refresh, past=past is not None)
-    extraction.stream = _observed(database.read(what, window), extraction)
+    extraction.stream = _observed(lake.while_on(database.read(what, window)), extraction)
     lake.extractions[table.name] = extraction
     return extraction
 
@@ -205,7 +204,7 @@ def watermark_less_lookback(lake: Lake, table: Table, kind: str) -> Cursor | Non
     if mark is None or isinstance(mark, str):
         return start if mark is None else mark
     try:
-        low: Cursor = mark - table.lookback  # type: ignore[operator]  # the metadata's check: both are of one kind
+        low: Cursor = mark - table.lookback if table.lookback else mark  # type: ignore[operator]  # the metadata's check: both are of one kind
     except (OverflowError, TypeError):
         return start
     return low if start is None else max(low, start)
@@ -227,15 +226,27 @@ def _observed(batches: Iterator[pa.RecordBatch], extraction: Extraction) -> Iter
             extraction.rows += batch.num_rows
             for name in sorted(str(column) for column in required):
                 _require_place(extraction.table, name, batch.column(name).null_count)
-            if cursor and extraction.keys is None:
-                moving = batch if odd is None else batch.filter(pc.invert(odd_rows(batch, cursor, odd)))
-                greatest = pc.max(moving.column(cursor)).as_py()
-                if greatest is not None and (extraction.greatest is None or greatest > extraction.greatest):
+            if cursor:
+                moving, batch = _sorted_out(batch, extraction.table, odd)  # noqa: PLW2901  the batch with its marks
+                greatest = pc.max(moving).as_py()
+                moves = extraction.keys is None and greatest is not None
+                if moves and (extraction.greatest is None or greatest > extraction.greatest):
                     extraction.greatest = _utc(greatest)
             yield batch
     except BaseException as exc:
         extraction.error = exc
         raise
+
+
+def _sorted_out(batch: pa.RecordBatch, table: Table, odd: Odd | None) -> tuple[pa.Array, pa.RecordBatch]:
+    """The cursor's values that may move the watermark, and the batch, in which the odd rows are marked where they are rejected."""
+    column = batch.column(table.cursor)
+    if odd is None:
+        return column, batch
+    strange = odd_rows(column, odd)
+    if table.odd_cursors == "reject":
+        batch = batch.append_column(OP, pc.if_else(strange, REJECT, pa.scalar(None, pa.string())))
+    return column.filter(pc.invert(strange)), batch
 
 
 def _require_place(table: Table, name: str, nulls: int) -> None:

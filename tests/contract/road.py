@@ -51,4 +51,6 @@ class Road:
 
     def watermark(self) -> str | None:
         """The watermark as `status` shows it."""
-        return next(row["watermark"] for row in self.house().status() if row["layer"] == "bronze")
+        return next(
+            None if row["watermark"] is None else str(row["watermark"]) for row in self.house().status() if row["layer"] == "bronze"
+        )

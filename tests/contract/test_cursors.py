@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.contract.backend import Backend
+from lakehouse.model.run import Window
+from tests.contract.backend import Backend, define
 from tests.contract.road import Road
 
 LOOSE = "columns: {id: bigint, v: string, at: timestamp}\n"
@@ -78,7 +79,8 @@ def test_a_lag_of_ids_waits_for_those_that_are_committed_late(backend: Backend) 
     assert road.column("id") == [1, 2, 4, 5, 6, 7, 9]
 
 
-def test_a_text_cursor_goes_by_its_bytes(backend: Backend) -> None:
+def test_a_text_cursor_goes_by_its_bytes(keyed: Backend) -> None:
+    backend = keyed  # the bridge that stands for SQL Server knows no collations
     backend.execute(f"create table things (id bigint, at {text(backend)})")
     backend.insert("things", (1, "Z"), (2, "a"), (3, "B"), (4, "_"))
     road = Road(backend, "keys: id\ncursor: at\ncolumns: {id: bigint, at: string}\n")
@@ -95,13 +97,13 @@ def test_a_text_cursor_goes_by_its_bytes(backend: Backend) -> None:
     )
 
 
-def test_a_collation_moves_no_text_cursor(postgresql: Backend) -> None:
-    postgresql.execute('create table things (id bigint, at varchar(9) collate "en-x-icu")')
-    postgresql.insert("things", (1, "a"), (2, "B"))
-    road = Road(postgresql, "keys: id\ncursor: at\n")
-    assert (road.run(), road.watermark()) == (2, "a")
-    postgresql.insert("things", (3, "b"), (4, "C"))
-    assert (road.run(), road.column("id")) == (1, [1, 2, 3])
+def test_no_collation_of_the_database_orders_a_text_cursor(keyed: Backend) -> None:
+    keyed.execute(f"create table things (id bigint, at {text(keyed)})")
+    with keyed.open() as database:
+        query = database.query(database.describe(define("things", cursor="at")), Window("a'"))
+    assert {"sqlite": "COLLATE BINARY >= 'a'''", "postgresql": "COLLATE \"C\" >= 'a'''", "mariadb": "AS BINARY) >= x'6127'"}[
+        keyed.kind
+    ] in query
 
 
 AUTUMN = [
@@ -120,10 +122,8 @@ def test_no_row_of_the_repeated_hour_is_lost(backend: Backend) -> None:
         backend.insert("things", *rows)
         assert (road.run(clock=clock), road.run(clock=clock)) == (len(come), 0)
     assert road.column("id") == [number for _, _, come in AUTUMN for number in come]
-    found = dict(zip(*(road.column(name) for name in ("id", "at")), strict=False))
-    rows = {row["id"]: row["at"] for row in road.house().scan("bronze.things").collect().to_dicts()}
-    assert (rows[1], rows[2], rows[8]) == (at("2024-10-26T23:59"), at("2024-10-27T01:10"), at("2024-10-27T02:00"))
-    assert len(found) == 9
+    found = {row["id"]: row["at"] for row in road.house().scan("bronze.things").collect().to_dicts()}
+    assert (found[1], found[2], found[8]) == (at("2024-10-26T23:59"), at("2024-10-27T01:10"), at("2024-10-27T02:00"))
 
 
 def test_another_zone_starts_at_the_beginning(sqlite: Backend) -> None:
@@ -166,7 +166,6 @@ def test_the_next_days_only_wait(backend: Backend) -> None:
     words = "keys: id\ncursor: at\ncolumns: {id: bigint, at: timestamp}\n"
     road = Road(backend, words)
     assert (road.run(), road.watermark()) == (1, "2029-12-31 00:00:00+00:00")
-    assert road.run(clock="2024-06-01T00:00:00Z") == 0 if backend.kind == "never" else True
     backend.insert("things", (4, "2030-01-03 00:00:00"))
     assert "more than a day ahead in 1 row" in road.error()
     assert road.run(clock="2030-01-02T00:00:00Z") == 1

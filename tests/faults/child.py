@@ -1,7 +1,8 @@
 """A process of its own beside others: `python -m tests.faults.child VERB ...`.
 
 `paused FOLDER WORD ...` is the command line that stops between the read and the write of each table: it leaves `FOLDER/read` and goes on
-when there is `FOLDER/go`. `appends URI TABLE NAME COUNT` appends so many rows, each in a commit of its own, trying again after a conflict.
+when there is `FOLDER/go`. It takes no lease: the numbers of the commits alone must make the tables right.
+`appends URI TABLE NAME COUNT` appends so many rows, each in a commit of its own, trying again after a conflict.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 from lakehouse.cli.main import main
 from lakehouse.errors import ConflictError
 from lakehouse.sources.database import Database
+from lakehouse.storage.leases import Leases
 from tests.stores import Store, append
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ def paused(folder: Path, words: list[str]) -> None:
         wait_for(folder / "go")
         yield from batches
 
+    Leases.take = lambda *_: False  # type: ignore[method-assign]
     Database.read = held  # type: ignore[method-assign]
     sys.argv = ["lakehouse", *words]
     main()

@@ -52,4 +52,4 @@ def test_odd_rows_come_beside_the_window() -> None:
     ids=["date", "timestamp", "integer", "text"],
 )
 def test_odd(values: list[object], kind: pa.DataType, ahead: Cursor | None, odd: list[bool]) -> None:
-    assert odd_rows(batch(values, kind), "at", Odd(ahead)).to_pylist() == odd
+    assert odd_rows(pa.array(values, kind), Odd(ahead)).to_pylist() == odd
