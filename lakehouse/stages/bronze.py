@@ -254,5 +254,6 @@ def _commit(lake: Lake, table: Table, extraction: Extraction) -> Commit:
         "reads": "backfill" if extraction.past else "refresh" if extraction.whole else "window",
         "mode": extraction.table.mode,
         "extracted_at": extraction.extracted_at.isoformat(),
+        **({} if extraction.keys is None else {"keys": extraction.keys}),
     }
-    return Commit(lake.run_id, "bronze", numbers, facts)
+    return Commit(lake.run_id, "bronze" if extraction.keys is None else "heal", numbers, facts)
