@@ -170,9 +170,10 @@ class Database:
         found = {name: int(str(self._dialect.value(count.where(condition)))) for name, condition in self._odd(what, ahead).items()}
         return {name: rows for name, rows in found.items() if rows}
 
-    def odd_query(self, what: Described, ahead: Cursor | None = None) -> str:
-        """The statement that shows the rows that `rows_without_cursor` means."""
-        return exp.select("*").from_(relation(what)).where(exp.or_(*self._odd(what, ahead).values())).sql(dialect=self._dialect.sql)
+    def odd_query(self, what: Described, ahead: Cursor | None, kinds: Iterable[str]) -> str:
+        """The statement that shows the rows of these kinds of `odd_counts`."""
+        conditions = self._odd(what, ahead)
+        return exp.select("*").from_(relation(what)).where(exp.or_(*map(conditions.get, kinds))).sql(dialect=self._dialect.sql)
 
     def _any(self, what: Described, condition: exp.Expr) -> bool:
         return self._dialect.value(self._dialect.rows_where(relation(what), what.cursor.column, condition)) is not None

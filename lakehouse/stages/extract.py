@@ -174,7 +174,7 @@ def _odd(database: Database, what: Described, ahead: Cursor | None) -> Odd | Non
     raise QualityError(
         f"cursor {table.cursor} is {found}, so that no window would ever bring them",
         where=f"{table.source}.{table.name}",
-        next_step=f"Correct them in the source ({database.odd_query(what, ahead)}){otherwise}, or use `mode: full`.",
+        next_step=f"Correct these rows in the source ({database.odd_query(what, ahead, counts)}){otherwise}, or use `mode: full`.",
     )
 
 
