@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse.errors import ContractError
-from lakehouse.layout import BATCH, EXTRACTED_AT, OP, RUN_ID, backfilled, watermark, watermark_batch
+from lakehouse.errors import ContractError, QualityError
+from lakehouse.layout import BATCH, DELETE, EXTRACTED_AT, OP, RUN_ID, SNAPSHOT, SNAPSHOT_ROWS, backfilled, watermark, watermark_batch
 from lakehouse.model.run import Commit, Cursor, Step, cursor_to_number
 from lakehouse.transform.arrow import arrow_schema
 from lakehouse.transform.tombstones import Tombstones
 from lakehouse.transform.unseen import Unseen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from lakehouse.lake import Lake
     from lakehouse.model.extraction import Extraction
@@ -35,10 +35,11 @@ TECHNICAL = pa.schema([(BATCH, pa.int64()), (RUN_ID, pa.string()), (EXTRACTED_AT
 
 
 def append(lake: Lake, extraction: Extraction) -> Step:
-    """Append the extraction's unseen rows to bronze in one commit; without any, nothing is written.
+    """Append the extraction's unseen rows to bronze, with tombstones of the keys that it tells are gone, in one commit; if any.
 
     Raises:
         ContractError: The source's columns contradict those that bronze has.
+        QualityError: A complete read shows no row where there were some, and the table's policy is to stop.
         ConflictError: Another run wrote the table meanwhile.
     """
     name = extraction.table.name
@@ -51,10 +52,10 @@ def append(lake: Lake, extraction: Extraction) -> Step:
     if table is not None:
         _agree(lake, table, extraction, source_schema)
     try:
-        anew = table is None or (extraction.whole and extraction.table.keys)
+        anew = table is None or (extraction.whole and extraction.table.keys and not _tells_deletes(extraction))
         files = [] if table is None or anew else table.files([BATCH, extraction.table.cursor or BATCH])
         if table is None or not files:
-            step.rows_out, table = _write(lake, table, extraction, source_schema, extraction.stream)
+            step.rows_out, table = _write(lake, table, extraction, source_schema, map(_shown, extraction.stream))
         else:
             step.rows_out, table = _append_unseen(lake, table, extraction, source_schema, files)
     except Exception as exc:
@@ -83,16 +84,18 @@ def bury(lake: Lake, metadata: Metadata, keys: pa.Table) -> Step:
     if table is None or not keys.num_rows:
         return step
     shown = table.schema if OP in table.schema.names else table.schema.append(MARK)
-    columns = [name for name in shown.names if name not in (*TECHNICAL.names, OP)]
+    files = table.files([EXTRACTED_AT])
+    latest = max((file.greatest[EXTRACTED_AT] for file in files if EXTRACTED_AT in file.greatest), default=lake.now())
+    seen_at = lake.now() if lake.now() >= latest else latest + CUT  # clocks step back, and nothing else may order the versions
     with lake.engine() as engine:
-        engine.table("bronze.seen", shown, [file.uri for file in table.files(())])
+        engine.table("bronze.seen", shown, [file.uri for file in files])
         engine.keep("gone", keys.schema, iter(keys.to_batches()))
-        rows = engine.reader(Tombstones(columns, metadata.keys, metadata.sequence or EXTRACTED_AT).rows("gone"))
+        rows = engine.reader(_tombstones(shown, metadata).rows("gone"))
         first = next((batch for batch in rows if batch.num_rows), None)
         if first is not None:
             if OP not in table.schema.names:
                 table.add_columns([MARK], Commit(lake.run_id, "bronze"))
-            stamps = {BATCH: table.batch + 1, RUN_ID: lake.run_id, EXTRACTED_AT: lake.now()}
+            stamps = {BATCH: table.batch + 1, RUN_ID: lake.run_id, EXTRACTED_AT: seen_at}
             facts = {"buried": True, "definition": lake.catalog.definition(metadata.name)}
             step.rows_out = table.append(
                 _stamped(chain([first], rows), table.schema, stamps), lambda: Commit(lake.run_id, "bronze", facts=facts)
@@ -102,23 +105,72 @@ def bury(lake: Lake, metadata: Metadata, keys: pa.Table) -> Step:
     return step
 
 
+def _shown(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The rows that the source shows: of keys that it tells are gone there is nothing to bury where bronze has no rows."""
+    if OP not in batch.schema.names or batch.column(OP).null_count == batch.num_rows:
+        return batch
+    return batch.filter(pc.fill_null(pc.not_equal(batch.column(OP), DELETE), True))  # noqa: FBT003  pyarrow takes it by place
+
+
+def _tells_deletes(extraction: Extraction) -> bool:
+    return extraction.complete or extraction.table.mode == "change_tracking"
+
+
 def _append_unseen(lake: Lake, table: Table, extraction: Extraction, source: pa.Schema, files: list[LiveFile]) -> tuple[int, Table | None]:
     low, cursor = extraction.window.from_, extraction.table.cursor
     rule = Unseen(source.names, extraction.table.keys, cursor, low if cursor else None, _newest(files, cursor))
+    ends = _tombstones(table.schema, extraction.table) if _tells_deletes(extraction) else None
     recent = _recent(files, cursor, low)
     held = list(islice(extraction.stream, HELD_BATCHES))
     small = sum(file.rows for file in recent) <= FEW_SEEN and sum(file.size for file in recent) <= FEW_BYTES
     if small and len(held) < HELD_BATCHES:
-        incoming = pa.Table.from_batches(held, source)
-        again = pc.sum(rule.again(incoming), min_count=0).as_py()
+        arrived = pa.Table.from_batches(held, source)
+        again = pc.sum(rule.again(arrived), min_count=0).as_py()
         if again <= FEW_AGAIN:
-            unseen = rule.among(incoming, table.read(recent if again else []))
-            return _write(lake, table, extraction, source, iter(unseen.to_batches()))
+            looked_up = bool(again) or extraction.complete
+            return _write(lake, table, extraction, source, _among(rule, ends, arrived, table.read(recent if looked_up else []), extraction))
     with lake.engine() as engine:
         engine.table("bronze.seen", table.schema, [file.uri for file in recent])
-        engine.keep("incoming", source, chain(held, extraction.stream))
-        feed = bool(rule.keys) and engine.rows(rule.several()).num_rows > 0
-        return _write(lake, table, extraction, source, engine.reader(rule.rows(feed=feed)))
+        engine.keep("arrived" if ends else "incoming", source, chain(held, extraction.stream))
+        if ends:
+            engine.execute(f"create temp view incoming as select * from arrived where {OP} is distinct from '{DELETE}'")
+        feed = bool(rule.keys) and not extraction.whole and engine.rows(rule.several()).num_rows > 0
+        unseen = "select * from incoming" if extraction.whole and ends else rule.rows(feed=feed)
+        if ends:
+            told = f"select * from arrived where {OP} = '{DELETE}'"
+            buried = ends.rows(f"({ends.absent() if extraction.complete else told})")
+            _require_rows(extraction, lambda: int(engine.rows(f"select count(*) as n from ({buried})").column("n")[0].as_py()))
+            unseen = f"select * from ({unseen}) union all by name select * from ({buried})"
+        return _write(lake, table, extraction, source, engine.reader(unseen))
+
+
+def _tombstones(there: pa.Schema, metadata: Metadata) -> Tombstones:
+    columns = [name for name in there.names if name not in (*TECHNICAL.names, OP)]
+    return Tombstones(columns, metadata.keys, metadata.sequence or EXTRACTED_AT)
+
+
+def _among(rule: Unseen, ends: Tombstones | None, arrived: pa.Table, seen: pa.Table, extraction: Extraction) -> Iterator[pa.RecordBatch]:
+    """The unseen rows and the tombstones, for few rows, without the SQL engine."""
+    if ends is None:
+        return iter(rule.among(arrived, seen).to_batches())
+    gone = pc.fill_null(pc.equal(arrived.column(OP), DELETE), False)  # noqa: FBT003  as above
+    incoming = arrived.filter(pc.invert(gone))
+    buried = ends.among(seen, incoming=incoming) if extraction.complete else ends.among(seen, gone=arrived.filter(gone))
+    _require_rows(extraction, lambda: buried.num_rows)
+    unseen = incoming if extraction.whole else rule.among(incoming, seen)
+    return chain(unseen.to_batches(), buried.to_batches())
+
+
+def _require_rows(extraction: Extraction, buried: Callable[[], int]) -> None:
+    """Refuse to bury all that there is because a source shows nothing: a table that is being loaded anew, a view that broke."""
+    if not extraction.complete or extraction.rows or extraction.table.deletes.empty == "apply":
+        return
+    if count := buried():
+        raise QualityError(
+            f"the source shows no row at all, where there were {count}",
+            where=f"{extraction.table.source}.{extraction.table.name}",
+            next_step="See that it is whole; if they are all gone indeed, say `deletes: {empty: apply}` in the table's file.",
+        )
 
 
 def _agree(lake: Lake, table: Table, extraction: Extraction, incoming: pa.Schema) -> None:
@@ -196,7 +248,13 @@ def _bronze_schema(source: pa.Schema) -> pa.Schema:
 
 
 def _mark(lake: Lake, table: Table, extraction: Extraction) -> None:
-    """Move the watermark where a window's rows came by a backfill before it: else the next window would begin as low as this one."""
+    """Move the watermark where a window's rows came by a backfill before it: else the next window would begin as low as this one.
+
+    Numbers that would be too old one day are moved too.
+    """
+    if extraction.overdue:
+        table.mark(_commit(lake, table, extraction))
+        return
     if extraction.past or extraction.greatest is None or isinstance(extraction.greatest, str):
         return
     before = table.number(watermark(extraction.table.cursor or "", extraction.table.cursor_zone))
@@ -220,7 +278,9 @@ def _stamped(batches: Iterable[pa.RecordBatch], schema: pa.Schema, stamps: Mappi
 
 
 def _commit(lake: Lake, table: Table, extraction: Extraction) -> Commit:
-    numbers: dict[str, int] = {}
+    numbers = dict(extraction.numbers)
+    if extraction.complete:
+        numbers |= {SNAPSHOT: table.batch + 1, SNAPSHOT_ROWS: extraction.rows}
     if extraction.past:
         low, high = (None if bound is None else cursor_to_number(bound) for bound in (extraction.window.from_, extraction.window.to))
         numbers[backfilled(extraction.table.cursor or "", low, high)] = table.batch + 1
