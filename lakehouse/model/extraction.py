@@ -33,7 +33,8 @@ class Extraction:
         numbers: App transactions that its commit carries.
         overdue: The commit is made without rows too, for its numbers.
         rows: How many rows the stream has shown.
-        greatest: The greatest cursor value it has shown.
+        greatest: The greatest cursor value it has shown, odd ones apart.
+        rejected: How many of the rows that were new to bronze silver does not take.
         error: What broke it; engines that read the stream hide it.
     """
 
@@ -49,4 +50,5 @@ class Extraction:
     overdue: bool = False
     rows: int = 0
     greatest: Cursor | None = None
+    rejected: int = 0
     error: BaseException | None = None

@@ -96,6 +96,8 @@ class Table(Frozen):
     """How far below the watermark each window starts again."""
     start_at: datetime | int | None = Field(default=None, validation_alias=AliasChoices("start_at", "from_date"))
     """Where the very first window starts; default: at the beginning."""
+    partitions: Annotated[int, Field(ge=1, le=64)] = 1
+    """In how many ranges of the cursor, else of the first key, a large read is cut; each is read over a connection of its own."""
     lag: Lookback = timedelta(0)
     """How far below the source's safe bound each window ends: a span, or for integer cursors a number of ids."""
     cursor_zone: Zone | None = None
@@ -105,8 +107,6 @@ class Table(Frozen):
     odd_cursors: OddCursors = "stop"
     """What becomes of rows whose cursor is NULL, infinite or more than a day ahead: `stop` the load; `reject` them (kept in bronze,
     not taken by silver); or `read_once`: they come with every window, and the time of extraction orders them."""
-    partitions: Annotated[int, Field(ge=1, le=64)] = 1
-    """In how many ranges of the cursor, else of the first key, a large read is cut; each is read over a connection of its own."""
     tracking_gap: Literal["stop", "resync"] = "stop"
     """What becomes of `change_tracking` where the server no longer knows the changes since the last run: `stop` until somebody runs with
     `--full-refresh`, or `resync`: read the whole table and compare it."""
@@ -192,6 +192,8 @@ class Table(Frozen):
             raise Misfit("`empty` is for modes and sweeps that see the whole table", "deletes", "empty")
         if self.deletes.every is not None and detect != "sweep":
             raise Misfit("`every` is a sweep's", "deletes", "every")
+        if self.odd_cursors == "read_once" and detect in ("sweep", "tracking") and self.sequence == self.cursor:
+            raise Misfit("where keys can go, rows without their cursor need another `sequence_by`", "odd_cursors")
 
     def _agree_on_partitions(self) -> None:
         name = self.range_column

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lakehouse.errors import BusyError, ConflictError, LakehouseError, SourceError, StorageError
 from lakehouse.model.run import Step
+from lakehouse.pipeline.damage import damaged
 from lakehouse.storage.parquet import checksum_of
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def attempt(
     lake.extractions.pop(node, None)
     ended: BaseException | None = None
     try:
-        done = Step(step, node, "interrupted") if told else _planned_anew(lake, work)
+        done = Step(step, node, "interrupted") if told else _planned_anew(lake, node, work)
     except (KeyboardInterrupt, SystemExit, GeneratorExit) as exc:
         ended, done = exc, Step(step, node, "interrupted")
     except BaseException as exc:  # noqa: BLE001  the engines' panics are no Exceptions
@@ -50,7 +51,7 @@ def attempt(
     return done, ended
 
 
-def _planned_anew(lake: Lake, work: Callable[[], Step]) -> Step:
+def _planned_anew(lake: Lake, node: str, work: Callable[[], Step]) -> Step:
     """The step's work; where another run wrote its table meanwhile, it looks again and starts over."""
     for _ in range(RETRIES):
         try:
@@ -58,17 +59,18 @@ def _planned_anew(lake: Lake, work: Callable[[], Step]) -> Step:
         except BusyError:
             raise
         except ConflictError:
-            lake.forget()
+            lake.forget(node)
     return work()
 
 
 def _failed(lake: Lake, step: str, node: str, exc: BaseException) -> Step:
-    if isinstance(exc, LakehouseError):
-        if isinstance(exc, SourceError):
+    told = exc if isinstance(exc, LakehouseError) else damaged(lake, step, node)
+    if told is not None:
+        if isinstance(told, SourceError):
             lake.disconnect()  # a connection that broke stays broken: the next read connects again
-        if isinstance(exc, StorageError):
-            lake.forget()  # so may a handle on a table
-        return Step(step, node, "failed", error=facts(exc))
+        if isinstance(told, StorageError):
+            lake.forget(node)  # so may a handle on a table
+        return Step(step, node, "failed", error=facts(told))
     if logging.getLogger("lakehouse").isEnabledFor(logging.DEBUG):
         logging.getLogger("lakehouse").debug("the step's traceback", exc_info=exc)
     reason = f"{type(exc).__name__}: {str(exc).partition(chr(10))[0][:LONGEST_REASON]}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -17,11 +17,11 @@ from lakehouse.layout import COLUMN, IS_CURRENT, OP, VALID_FROM, VALID_TO
 from lakehouse.model.run import Window
 from lakehouse.sources.condition import CursorColumn, inside, odd_kinds
 from lakehouse.sources.gate import Gate
-from lakehouse.sources.ranges import Whole, cut
+from lakehouse.sources.ranges import Whole, split
 from lakehouse.sources.relation import read_from, source_of
 from lakehouse.sources.tracking import changes, tracked
 from lakehouse.transform.arrow import arrow_schema, cast_batch
-from lakehouse.transform.cut import cut as cut_batch
+from lakehouse.transform.cut import cut
 from lakehouse.transform.zone import zoned_batch
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from lakehouse.model.table import Table
     from lakehouse.model.types import DataType
     from lakehouse.sources.dialect import Dialect, SourceColumn, SourceTable
-    from lakehouse.sources.ranges import Cut
+    from lakehouse.sources.ranges import Ranges
     from lakehouse.sources.tracking import Tracked
 
 _UNDECODABLE = re.compile(r'FromSql\((\d+)\), cause: Some\((?:ConversionTo\()?"([^"]*)"')
@@ -217,7 +217,11 @@ class Database:
             for name, misfit in misfits.items():
                 marks = marks.when(misfit.copy(), exp.Literal.string(name))
             outputs += [exp.alias_(exp.Literal.number(0), _HEAD), exp.alias_(marks, _MISFIT)]
-        query = exp.select(*outputs).from_(relation(what)).where(*self._inside(what, window), *([] if range_ is None else [range_]))
+        query = exp.select(*outputs).from_(relation(what))
+        if what.table.cursor:
+            query = query.where(*inside(self._dialect, what.cursor, window))
+        if range_ is not None:
+            query = query.where(range_)
         if self._dialect.has_head:
             heads = [
                 exp.alias_(self._dialect.head(_travels_as(column, kind)), name, quoted=True)
@@ -235,13 +239,10 @@ class Database:
         maybe_infinite = name == what.table.cursor and window.odd is not None
         return self._dialect.cursor_output(column, kind) if maybe_infinite else self._dialect.output(column, kind)
 
-    def _inside(self, what: Described, window: Window) -> list[exp.Expr]:
-        return inside(self._dialect, what.cursor, window) if what.table.cursor else []
-
     def read(self, what: Described, window: Window, rows: int | None = None) -> Iterator[pa.RecordBatch]:
         """The rows of a window, or its first `rows`, as batches of exactly the described columns and types.
 
-        One statement, so one snapshot; a large window of a table with `partitions` is several, see `ranges.cut`.
+        One statement, so one snapshot; a large window of a table with `partitions` is several, see `ranges.split`.
 
         Raises:
             ContractError: The table cannot be cut into its `partitions`.
@@ -258,7 +259,7 @@ class Database:
                     part = part.filter(pc.equal(part.column(_HEAD), 0))
                     _require_no_misfit(part, what, where)
                 if part.num_rows:
-                    part = cut_batch(zoned_batch(part, schema, what.table.cursor, what.table.cursor_zone, where), what.table.cursor, window)
+                    part = cut(zoned_batch(part, schema, what.table.cursor, what.table.cursor_zone, where), what.table.cursor, window)
                 if part.num_rows:
                     yield part
 
@@ -282,11 +283,11 @@ class Database:
                 if batch.num_rows:
                     yield cast_batch(batch, schema, where)
 
-    def _ranges(self, what: Described, window: Window, most: int) -> AbstractContextManager[Cut]:
+    def _ranges(self, what: Described, window: Window, most: int) -> AbstractContextManager[Ranges]:
         column, kind = what.columns[what.table.range_column or next(iter(what.columns))]
-        bounds = self._inside(what, Window(window.from_, window.to))
-        whole = Whole(what.table, relation(what), bounds, window.odd is not None, column, kind)
-        return cut(self._dialect, whole, most, self._batch_rows)
+        bounds = inside(self._dialect, what.cursor, replace(window, odd=None)) if what.table.cursor else []
+        whole = Whole(what.table, relation(what), bounds, column, kind, nulls=window.odd is not None or not bounds)
+        return split(self._dialect, whole, most, self._batch_rows)
 
     def _stream(self, queries: list[str], session: list[str], columns: list[str], where: str) -> Iterator[pa.RecordBatch]:
         try:

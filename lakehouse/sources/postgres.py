@@ -291,7 +291,7 @@ class Postgres(Dialect):
     @override
     def at_least(self, column: SourceColumn, bound: Cursor) -> exp.Expr:
         if isinstance(bound, str):
-            text = exp.Collate(this=exp.paren(self.output(column, _TEXT)), expression=exp.to_identifier("C", quoted=True))
+            text = exp.Collate(this=self.output(column, _TEXT), expression=exp.to_identifier("C", quoted=True))
             return exp.GTE(this=text, expression=exp.Literal.string(bound))
         return exp.GTE(this=exp.column(column.name, quoted=True), expression=_literal(bound, column))
 

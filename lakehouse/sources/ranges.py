@@ -29,22 +29,22 @@ class Whole:
     Attributes:
         table: The metadata.
         relation: What it reads from.
-        inside: The bounds of its window, less the rows that no window holds and that it brings beside.
-        odd: Whether it brings such rows too.
+        inside: The conditions of its window alone.
         column: The source's column by whose ranges it is cut.
         kind: The lake's type of that column.
+        nulls: Whether it brings rows without a value in that column.
     """
 
     table: Table
     relation: exp.Expr
     inside: list[exp.Expr]
-    odd: bool
     column: SourceColumn
     kind: DataType
+    nulls: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class Ranges:
     """The ranges of a read; together they are the whole of it, and no two share a row.
 
     Attributes:
@@ -57,7 +57,7 @@ class Cut:
 
 
 @contextmanager
-def cut(dialect: Dialect, whole: Whole, most: int, few: int) -> Iterator[Cut]:
+def split(dialect: Dialect, whole: Whole, most: int, few: int) -> Iterator[Ranges]:
     """At most `most` ranges of about the same width, for as long as they are read; a read of up to `few` rows stays in one piece.
 
     Where the database shares a snapshot among connections, all ranges are read in one. Elsewhere each connection sees a moment of
@@ -68,7 +68,7 @@ def cut(dialect: Dialect, whole: Whole, most: int, few: int) -> Iterator[Cut]:
         ContractError: The ranges would be read at several moments, and no cursor tells what changed between them.
     """
     if whole.table.partitions == 1 or not dialect.parallel:
-        yield Cut([None], dialect.session())
+        yield Ranges([None], dialect.session())
         return
     _require_ordered(whole)
     with dialect.frozen() as frozen:
@@ -81,7 +81,7 @@ def cut(dialect: Dialect, whole: Whole, most: int, few: int) -> Iterator[Cut]:
             )
         value = dialect.value if frozen is None else frozen.value
         session = dialect.session() if frozen is None else frozen.session
-        yield Cut(_conditions(dialect, whole, value, most, few) if most > 1 else [None], session)
+        yield Ranges(_conditions(dialect, whole, value, most, few) if most > 1 else [None], session)
 
 
 def _require_ordered(whole: Whole) -> None:
@@ -91,7 +91,7 @@ def _require_ordered(whole: Whole) -> None:
     raise ContractError(
         f"the read cannot be cut by {whole.column.name}, a {whole.column.native}",
         where=f"metadata/tables/{whole.table.source}/{whole.table.name}.yml",
-        expected="a cursor, or a first key that is an integer",
+        expected="a cursor that is a number or a time, or a first key that is an integer",
         next_step="Leave `partitions` out.",
     )
 
@@ -102,15 +102,17 @@ def _conditions(dialect: Dialect, whole: Whole, value: Callable[[exp.Expr], obje
     if int(str(value(exp.select(exp.Count(this=exp.Star())).from_(some.subquery("first_rows"))))) <= few:
         return [None]
     column = exp.column(whole.column.name, quoted=True)
+    infinite = dialect.infinite(whole.column, whole.kind)
+    finite = [*whole.inside, *([] if infinite is None else [exp.not_(exp.paren(infinite))])]
     ends = [
-        _cursor(value(exp.select(end(this=column.copy())).from_(whole.relation.copy()).where(*whole.inside)), whole.kind.name)
+        _cursor(value(exp.select(end(this=column.copy())).from_(whole.relation.copy()).where(*finite)), whole.kind.name)
         for end in (exp.Min, exp.Max)
     ]
     bounds = between(ends[0], ends[1], most, whole.kind.name)
     if not bounds:
         return [None]
     below = [dialect.below(whole.column, bound) for bound in bounds]
-    first = below[0] if whole.column.required or (whole.inside and not whole.odd) else exp.or_(below[0], column.is_(exp.null()))
+    first = exp.or_(below[0], column.is_(exp.null())) if whole.nulls and not whole.column.required else below[0]
     middle = [exp.and_(exp.not_(exp.paren(low.copy())), high.copy()) for low, high in pairwise(below)]
     return [first, *middle, exp.not_(exp.paren(below[-1].copy()))]
 

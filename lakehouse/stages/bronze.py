@@ -10,10 +10,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.errors import ContractError, QualityError
-from lakehouse.layout import BATCH, DELETE, EXTRACTED_AT, OP, RUN_ID, SNAPSHOT, SNAPSHOT_ROWS, backfilled, watermark, watermark_batch
+from lakehouse.layout import (
+    BATCH,
+    DELETE,
+    EXTRACTED_AT,
+    OP,
+    REJECT,
+    RUN_ID,
+    SNAPSHOT,
+    SNAPSHOT_ROWS,
+    backfilled,
+    watermark,
+    watermark_batch,
+)
 from lakehouse.model.run import Commit, Cursor, Step, cursor_to_number
 from lakehouse.transform.arrow import arrow_schema
-from lakehouse.transform.tombstones import Tombstones
+from lakehouse.transform.cut import first_of
+from lakehouse.transform.tombstones import Tombstones, shown
 from lakehouse.transform.unseen import Unseen
 
 if TYPE_CHECKING:
@@ -21,6 +34,7 @@ if TYPE_CHECKING:
 
     from lakehouse.lake import Lake
     from lakehouse.model.extraction import Extraction
+    from lakehouse.model.run import Odd
     from lakehouse.model.table import Table as Metadata
     from lakehouse.storage.delta import Table
     from lakehouse.storage.files import LiveFile
@@ -55,14 +69,14 @@ def append(lake: Lake, extraction: Extraction) -> Step:
         anew = table is None or (extraction.whole and extraction.table.keys and not _tells_deletes(extraction))
         files = [] if table is None or anew else table.files([BATCH, extraction.table.cursor or BATCH])
         if table is None or not files:
-            step.rows_out, table = _write(lake, table, extraction, source_schema, map(_shown, extraction.stream))
+            step.rows_out, table = _write(lake, table, extraction, source_schema, map(shown, extraction.stream))
         else:
             step.rows_out, table = _append_unseen(lake, table, extraction, source_schema, files)
     except Exception as exc:
         if extraction.error is not None and extraction.error is not exc:
             raise extraction.error from None
         raise
-    step.rows_in = extraction.rows
+    step.rows_in, step.rejected = extraction.rows, extraction.rejected
     step.version = None if table is None else table.version
     step.status = "success" if step.rows_out else "unchanged"
     return step
@@ -105,22 +119,15 @@ def bury(lake: Lake, metadata: Metadata, keys: pa.Table) -> Step:
     return step
 
 
-def _shown(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The rows that the source shows: of keys that it tells are gone there is nothing to bury where bronze has no rows."""
-    if OP not in batch.schema.names or batch.column(OP).null_count == batch.num_rows:
-        return batch
-    return batch.filter(pc.fill_null(pc.not_equal(batch.column(OP), DELETE), True))  # noqa: FBT003  pyarrow takes it by place
-
-
 def _tells_deletes(extraction: Extraction) -> bool:
     return extraction.complete or extraction.table.mode == "change_tracking"
 
 
 def _append_unseen(lake: Lake, table: Table, extraction: Extraction, source: pa.Schema, files: list[LiveFile]) -> tuple[int, Table | None]:
-    low, cursor = extraction.window.from_, extraction.table.cursor
-    rule = Unseen(source.names, extraction.table.keys, cursor, low if cursor else None, _newest(files, cursor))
+    low, cursor, odd = extraction.window.from_, extraction.table.cursor, extraction.window.odd
+    rule = Unseen(source.names, extraction.table.keys, cursor, low if cursor else None, _newest(files, cursor), odd)
     ends = _tombstones(table.schema, extraction.table) if _tells_deletes(extraction) else None
-    recent = _recent(files, cursor, low)
+    recent = _recent(files, cursor, low, odd)
     held = list(islice(extraction.stream, HELD_BATCHES))
     small = sum(file.rows for file in recent) <= FEW_SEEN and sum(file.size for file in recent) <= FEW_BYTES
     if small and len(held) < HELD_BATCHES:
@@ -153,7 +160,7 @@ def _among(rule: Unseen, ends: Tombstones | None, arrived: pa.Table, seen: pa.Ta
     """The unseen rows and the tombstones, for few rows, without the SQL engine."""
     if ends is None:
         return iter(rule.among(arrived, seen).to_batches())
-    gone = pc.fill_null(pc.equal(arrived.column(OP), DELETE), False)  # noqa: FBT003  as above
+    gone = pc.fill_null(pc.equal(arrived.column(OP), DELETE), False)  # noqa: FBT003  pyarrow takes it by place
     incoming = arrived.filter(pc.invert(gone))
     buried = ends.among(seen, incoming=incoming) if extraction.complete else ends.among(seen, gone=arrived.filter(gone))
     _require_rows(extraction, lambda: buried.num_rows)
@@ -198,20 +205,25 @@ def _agree(lake: Lake, table: Table, extraction: Extraction, incoming: pa.Schema
         table.add_columns(new, Commit(lake.run_id, "bronze"))
 
 
-def _recent(files: list[LiveFile], cursor: str | None, low: Cursor | None) -> list[LiveFile]:
+def _recent(files: list[LiveFile], cursor: str | None, low: Cursor | None, odd: Odd | None) -> list[LiveFile]:
     """The files that can hold a last observation equal to a row of the window, by their statistics.
 
-    An equal row has a cursor in the window. What makes it an earlier observation of its key is a later batch than its own.
+    An equal row has a cursor in the window, or is odd too. What makes it an earlier observation of its key is a later batch
+    than its own.
     """
     if cursor is None or low is None:
         return files
 
+    first = None if odd is None else first_of(odd)
+
     def is_near(file: LiveFile) -> bool:
         reach = _reach(file, cursor)
-        return reach is None or reach >= low  # type: ignore[operator]  # a column's values are of one kind
+        if reach is None or reach >= low:  # type: ignore[operator]  # a column's values are of one kind
+            return True
+        return odd is not None and (file.nulls.get(cursor, 1) > 0 or (first is not None and file.least.get(cursor, first) <= first))
 
-    first = min((file.least.get(BATCH, 0) for file in files if is_near(file)), default=None)
-    return [] if first is None else [file for file in files if is_near(file) or file.greatest.get(BATCH, first + 1) > first]
+    since = min((file.least.get(BATCH, 0) for file in files if is_near(file)), default=None)
+    return [] if since is None else [file for file in files if is_near(file) or file.greatest.get(BATCH, since + 1) > since]
 
 
 def _newest(files: list[LiveFile], cursor: str | None) -> Cursor | None:
@@ -239,8 +251,15 @@ def _write(
         _mark(lake, table, extraction)
         return 0, table
     stamps = {BATCH: table.batch + 1, RUN_ID: lake.run_id, EXTRACTED_AT: extraction.extracted_at}
-    rows = _stamped(chain([first], batches), table.schema, stamps)
+    rows = _counted(_stamped(chain([first], batches), table.schema, stamps), extraction)
     return table.append(rows, lambda: _commit(lake, table, extraction)), table
+
+
+def _counted(batches: Iterator[pa.RecordBatch], extraction: Extraction) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        if OP in batch.schema.names:
+            extraction.rejected += pc.sum(pc.equal(batch.column(OP), REJECT), min_count=0).as_py()
+        yield batch
 
 
 def _bronze_schema(source: pa.Schema) -> pa.Schema:

@@ -5,21 +5,21 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.errors import ContractError, QualityError, SourceError, UsageError
-from lakehouse.layout import DELETE, EXTRACTED_AT, OP, tracked
+from lakehouse.layout import EXTRACTED_AT, OP, REJECT, tracked
 from lakehouse.model.cursor import TIMES, with_type
 from lakehouse.model.extraction import Extraction
 from lakehouse.model.run import Cursor, Odd, Window
 from lakehouse.model.types import INTEGERS
 from lakehouse.transform.cut import odd_rows
+from lakehouse.transform.tombstones import shown
 from lakehouse.transform.zone import FIRST, day_of, midnight
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import pyarrow as pa
 
     from lakehouse.lake import Lake
     from lakehouse.model.table import Table
@@ -53,7 +53,7 @@ def extract(lake: Lake, table: Table, *, full_refresh: bool = False, past: Windo
     extraction = Extraction(table, what.types, window, extracted_at, iter(()), whole=full_refresh, past=past is not None)
     extraction.complete = table.mode == "snapshot"
     rows = _changed(lake, database, what, extraction) if table.mode == "change_tracking" else database.read(what, window)
-    extraction.stream = _observed(rows, extraction)
+    extraction.stream = _observed(lake.while_on(rows), extraction)
     lake.extractions[table.name] = extraction
     return extraction
 
@@ -224,7 +224,7 @@ def watermark_less_lookback(lake: Lake, table: Table, kind: str) -> Cursor | Non
     if mark is None or isinstance(mark, str):
         return start if mark is None else mark
     try:
-        low: Cursor = mark - table.lookback  # type: ignore[operator]  # the metadata's check: both are of one kind
+        low: Cursor = mark - table.lookback if table.lookback else mark  # type: ignore[operator]  # the metadata's check: both are of one kind
     except (OverflowError, TypeError):
         return start
     return low if start is None else max(low, start)
@@ -244,12 +244,12 @@ def _observed(batches: Iterator[pa.RecordBatch], extraction: Extraction) -> Iter
     try:
         for batch in batches:
             extraction.rows += batch.num_rows
-            shown = _shown(batch)
+            seen = shown(batch)
             for name in sorted(str(column) for column in required):
-                _require_place(extraction.table, name, shown.column(name).null_count)
+                _require_place(extraction.table, name, seen.column(name).null_count)
             if cursor:
-                moving = batch if odd is None else batch.filter(pc.invert(odd_rows(batch, cursor, odd)))
-                greatest = pc.max(moving.column(cursor)).as_py()
+                moving, batch = _sorted_out(batch, extraction.table, odd)  # noqa: PLW2901  the batch with its marks
+                greatest = pc.max(moving).as_py()
                 if greatest is not None and (extraction.greatest is None or greatest > extraction.greatest):
                     extraction.greatest = _utc(greatest)
             yield batch
@@ -258,11 +258,15 @@ def _observed(batches: Iterator[pa.RecordBatch], extraction: Extraction) -> Iter
         raise
 
 
-def _shown(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The rows that the source shows: where it tells of a key that is gone, it shows none."""
-    if OP not in batch.schema.names:
-        return batch
-    return batch.filter(pc.fill_null(pc.not_equal(batch.column(OP), DELETE), True))  # noqa: FBT003  pyarrow takes it by place
+def _sorted_out(batch: pa.RecordBatch, table: Table, odd: Odd | None) -> tuple[pa.Array, pa.RecordBatch]:
+    """The cursor's values that may move the watermark, and the batch, in which the odd rows are marked where they are rejected."""
+    column = batch.column(table.cursor)
+    if odd is None:
+        return column, batch
+    strange = odd_rows(column, odd)
+    if table.odd_cursors == "reject":
+        batch = batch.append_column(OP, pc.if_else(strange, REJECT, pa.scalar(None, pa.string())))
+    return column.filter(pc.invert(strange)), batch
 
 
 def _require_place(table: Table, name: str, nulls: int) -> None:

@@ -28,6 +28,7 @@ from lakehouse.storage.frames import to_batches
 from lakehouse.transform.checks import failing_counts, require_no_stop
 from lakehouse.transform.fold import SEQ, difference, fold_current, fold_history, row_hash
 from lakehouse.transform.names import quote
+from lakehouse.transform.order import cursor_or_extraction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -113,6 +114,9 @@ class _Folding:
         self.sequence_id = sequence(self._sequence, str(bronze.schema.field(self._sequence).type))
         self.history = metadata.history == "scd2"
         self.identity = [*self._keys, VALID_FROM] if self.history else self._keys
+        self._odd = metadata.odd_cursors == "read_once" and self._sequence == metadata.cursor
+        self._stands = self._sequence in self._columns and not self._odd
+        """Whether a row of silver still says its place among the versions of its key."""
         self._marked = bool(self._keys) and (OP in bronze.schema.names or metadata.apply_as_deletes is not None)
 
     def schema(self) -> pa.Schema:
@@ -127,11 +131,18 @@ class _Folding:
         files = [file for file in self._bronze.files() if file.greatest.get(BATCH, above + 1) > above]
         rows = self._bronze.scan(files).filter(pl.col(BATCH) > above)
         if OP in self._bronze.schema.names:
-            nowhere = (pl.col(OP) == DELETE) & pl.col(self._sequence).is_null()  # of a key that silver never took
+            nowhere = (pl.col(OP) == DELETE) & self._order().is_null()  # of a key that silver never took
             rows = rows.filter(pl.col(OP).ne_missing(REJECT) & ~nowhere.fill_null(value=False))
         if self._metadata.apply_as_deletes:
             rows = with_deletes(self._lake, self._metadata, rows)
-        return self._as_versions(rows, pl.col(self._sequence))
+        return self._as_versions(rows, self._order())
+
+    def _order(self) -> pl.Expr:
+        """What orders the versions of a key, as an expression over bronze's rows."""
+        if not self._odd:
+            return pl.col(self._sequence)
+        kind = pl.Date() if pa.types.is_date(self._bronze.schema.field(self._sequence).type) else pl.Datetime("us", "UTC")
+        return cursor_or_extraction(self._sequence, kind, self._metadata.cursor_zone)
 
     def _as_versions(self, rows: pl.LazyFrame, sequence: pl.Expr) -> pl.LazyFrame:
         schema = rows.collect_schema()
@@ -242,11 +253,9 @@ class _Folding:
         if self.history:
             standing = standing.filter(pl.col(IS_CURRENT))
         standing = standing.collect().lazy()
-        if self.history:
-            sequence = pl.col(VALID_FROM)
-        else:  # without a column that orders versions every key is late, and nothing stands
-            sequence = pl.col(self._sequence) if self._sequence in self._columns else pl.lit(None, dtype=came.schema[SEQ])
-        known = self._as_versions(standing, sequence).select(came.columns)
+        # without a column that orders versions every key is late, and nothing stands
+        own = pl.col(self._sequence) if self._stands else pl.lit(None, dtype=came.schema[SEQ])
+        known = self._as_versions(standing, pl.col(VALID_FROM) if self.history else own).select(came.columns)
         rows = self._folded(pl.concat([known, ahead.lazy(), again], how="vertical"))
         old = pl.concat([standing, silver.scan().join(late.lazy(), on=self._keys, how="semi")], how="vertical").collect()
         return difference(old, rows.select(old.columns), self.identity)
@@ -257,7 +266,7 @@ class _Folding:
         A row that stands beats all versions consumed before it, so that an SCD1 key is decided by it; where it is gone, nothing stands.
         """
         keys = came.select(self._keys).unique()
-        decided = not self.history and self._sequence in self._columns
+        decided = not self.history and self._stands
         if decided and not self._marked:
             return keys.clear()
         greatest = silver.number(self.sequence_id)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lakehouse.layout import BATCH, DELETE, OP
 from lakehouse.transform.names import quote
@@ -77,3 +78,10 @@ class Tombstones:
 
     def _listed(self, names: Sequence[str]) -> str:
         return ", ".join(quote(name) for name in names)
+
+
+def shown(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The rows that a source shows: of a key that it tells is gone, it shows none."""
+    if OP not in batch.schema.names or batch.column(OP).null_count == batch.num_rows:
+        return batch
+    return batch.filter(pc.fill_null(pc.not_equal(batch.column(OP), DELETE), True))  # noqa: FBT003  pyarrow takes it by place

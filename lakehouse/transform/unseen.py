@@ -11,12 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.layout import BATCH, DELETE, OP
+from lakehouse.transform.cut import first_of, odd_rows
 from lakehouse.transform.names import quote
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lakehouse.model.run import Cursor
+    from lakehouse.model.run import Cursor, Odd
 
 
 _NAN = object()
@@ -37,6 +38,7 @@ class Unseen:
         cursor: The cursor's column, if any.
         low: Where the window starts.
         newest: At or above every cursor value in bronze: rows above it are new without a look; None is not known.
+        odd: The rows that the window brings besides: bronze's own of this kind are compared too.
     """
 
     columns: Sequence[str]
@@ -44,6 +46,7 @@ class Unseen:
     cursor: str | None = None
     low: Cursor | None = None
     newest: Cursor | None = None
+    odd: Odd | None = None
 
     def several(self) -> str:
         """A query in DuckDB's dialect that gives a row where a key that bronze may have comes more than once."""
@@ -56,7 +59,7 @@ class Unseen:
             feed: Whether a key comes several times; costs a second look at what was seen.
         """
         names = ", ".join(quote(name) for name in self.columns)
-        window = f" where {quote(self.cursor)} >= {_literal(self.low)}" if self.cursor and self.low is not None else ""
+        window = self._window()
         if not self.keys:
             old = f"select {names} from {self._again} except all select {names} from bronze.seen{window}"
         else:
@@ -95,7 +98,8 @@ class Unseen:
             if self.cursor and self.low is not None:
                 column = seen.column(self.cursor)
                 column = column.cast(pa.int64()) if pa.types.is_integer(column.type) else column  # a bound may be beyond a narrow type
-                seen = seen.filter(pc.greater_equal(column, pa.scalar(self.low, column.type)))
+                near = pc.greater_equal(column, pa.scalar(self.low, column.type))
+                seen = seen.filter(near if self.odd is None else pc.or_(odd_rows(column, self.odd), pc.fill_null(near, False)))  # noqa: FBT003  as above
             left = Counter(tuples(seen, self.columns))
             kept = []
             for row in tuples(again, self.columns):
@@ -114,6 +118,14 @@ class Unseen:
                 ended[key] = max(batch, ended.get(key, batch))
         rows = zip(keys, batches, tuples(seen, self.columns), strict=True)
         return {row for key, batch, row in rows if batch == last[key] or (key in several and batch > ended.get(key, 0))}
+
+    def _window(self) -> str:
+        if self.cursor is None or self.low is None:
+            return ""
+        cursor = quote(self.cursor)
+        first = None if self.odd is None else first_of(self.odd)
+        odd = "" if self.odd is None else f" or {cursor} is null" + ("" if first is None else f" or {cursor} = {_literal(first)}")
+        return f" where ({cursor} >= {_literal(self.low)}{odd})"
 
     @property
     def _above(self) -> str | None:

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from lakehouse.errors import ContractError
-from lakehouse.model.run import Window
+from lakehouse.model.run import Odd, Window
 from lakehouse.model.table import Table
 from lakehouse.sources.database import Database, Described
 from tests.contract.backend import Backend, define
@@ -94,6 +94,30 @@ def test_rows_without_a_key_are_in_one_range(postgresql: Backend, monkeypatch: p
     assert len(statements) == 4
     assert found.count(None) == 10
     assert sorted(one for one in found if one is not None) == [number - 60 for number in range(100) if number % 10]
+
+
+def test_rows_that_no_window_holds_are_in_one_range_too(postgresql: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(postgresql, 90)
+    postgresql.insert("t", (100, None), (101, "infinity"), (102, "-infinity"), (103, None))
+    odd = Window(None, datetime(2025, 1, 1, tzinfo=UTC), Odd(datetime(2025, 1, 3, tzinfo=UTC)))
+    with counted(monkeypatch) as statements:
+        assert ids(postgresql, table(cursor="at", odd_cursors="read_once"), odd) == [*range(90), *range(100, 104)]
+    assert len(statements) == 4
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York"])
+def test_local_times_are_cut_as_they_stand(postgresql: Backend, zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through the hour that comes twice."""
+    postgresql.execute("create table t (id bigint, at timestamp)")
+    first = datetime(2024, 10, 26, 12, tzinfo=UTC)
+    days = 9 if zone.startswith("America") else 1
+    postgresql.insert(
+        "t",
+        *[(number, str(first + timedelta(days=days * number // 300, minutes=number * 10)).removesuffix("+00:00")) for number in range(300)],
+    )
+    with counted(monkeypatch) as statements:
+        assert ids(postgresql, table(cursor="at", cursor_zone=zone)) == list(range(300))
+    assert len(statements) == 4
 
 
 @pytest.mark.parametrize("kind", ["mariadb", "sqlserver"])
