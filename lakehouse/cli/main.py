@@ -17,6 +17,7 @@ from lakehouse.cli.doctor import doctor
 from lakehouse.cli.init import init
 from lakehouse.cli.options import Output, Project, Select, open_house
 from lakehouse.cli.output import Format, print_json, print_table, say
+from lakehouse.cli.reconcile import reconcile
 from lakehouse.errors import LakehouseError
 
 app = typer.Typer(name="lakehouse", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -87,6 +88,7 @@ def plan(select: Select = None, project: Project = Path(), output: Output = Form
 app.command()(loads.run)
 app.command()(loads.backfill)
 app.command()(loads.stream)
+app.command()(reconcile)
 
 
 @app.command()

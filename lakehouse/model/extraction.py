@@ -32,6 +32,7 @@ class Extraction:
         complete: The stream is the whole table at one moment: keys that it does not show are gone.
         numbers: App transactions that its commit carries.
         overdue: The commit is made without rows too, for its numbers.
+        keys: How many keys the read is limited to; None for a window. The live watermark stays where it is.
         rows: How many rows the stream has shown.
         greatest: The greatest cursor value it has shown, odd ones apart.
         rejected: How many of the rows that were new to bronze silver does not take.
@@ -48,6 +49,7 @@ class Extraction:
     complete: bool = False
     numbers: dict[str, int] = field(default_factory=dict)
     overdue: bool = False
+    keys: int | None = None
     rows: int = 0
     greatest: Cursor | None = None
     rejected: int = 0

@@ -61,8 +61,17 @@ class Deletes(Frozen):
     """`column`: the source marks them, see `apply_as_deletes`; `sweep`: its keys are read and compared; `tracking`: it tells them."""
     every: Span | None = None
     """How often a sweep is made; default: with every run."""
+    at_most: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """The share of the table's keys that may vanish at once, above a hundred; more is a fault of the source."""
     empty: Literal["stop", "apply"] = "stop"
     """What a source without any row means where there were rows before: `stop` is a fault of the source, `apply` buries them all."""
+
+
+class Reconcile(Frozen):
+    """How often a run compares the table with its source by itself."""
+
+    every: Span
+    """A run that begins so long after the last comparison makes another one, and heals what differs."""
 
 
 def _deletes(given: object) -> object:
@@ -117,6 +126,8 @@ class Table(Frozen):
     columns: dict[ColumnName, Annotated[Column, BeforeValidator(_column)]] = Field(default_factory=dict)
     """The columns to read and their types; empty: all that the source has, as it declares them."""
     expect: dict[TableName, Expectation] = Field(default_factory=dict)
+    reconcile: Reconcile | None = None
+    """When a run compares the table with its source (`lakehouse reconcile --heal`); default: when a person asks for it."""
 
     @property
     def sequence(self) -> str | None:
@@ -128,6 +139,11 @@ class Table(Frozen):
         """Whether bronze says of each row what it is: the table can have tombstones or rejects."""
         told = self.mode in ("snapshot", "change_tracking") or self.deletes.detect == "sweep"
         return told or self.odd_cursors == "reject"
+
+    @property
+    def buries(self) -> bool:
+        """Whether keys that the source no longer shows get tombstones."""
+        return self.deletes.detect in ("sweep", "tracking")
 
     @property
     def origin(self) -> str:

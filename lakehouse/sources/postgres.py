@@ -233,6 +233,10 @@ class Postgres(Dialect):
         return rows[0][0] if rows else None
 
     @override
+    def rows(self, query: exp.Expr) -> list[tuple[object, ...]]:
+        return list(self._fetch(query.sql(dialect=self.sql)))
+
+    @override
     def output(self, column: SourceColumn, kind: DataType) -> exp.Expr:
         native = exp.column(column.name, quoted=True)
         if column.type.name not in ("string", "decimal") and kind.name != "string":

@@ -32,6 +32,7 @@ from lakehouse.transform.unseen import Unseen
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from lakehouse.engines.duck import Session
     from lakehouse.lake import Lake
     from lakehouse.model.extraction import Extraction
     from lakehouse.model.run import Odd
@@ -43,6 +44,8 @@ CUT, LAST_INSTANT = timedelta(milliseconds=1), datetime.max.replace(tzinfo=UTC)
 HELD_BATCHES = 4
 FEW_AGAIN, FEW_SEEN, FEW_BYTES = 2_048, 65_536, 32 * 1024**2
 """Up to so many rows that bronze may have, among so many that it has, are compared here; more by the SQL engine, which is slow to start."""
+FEW_DELETES = 100
+"""So many keys may vanish at once whatever their share."""
 
 MARK = pa.field(OP, pa.string())
 TECHNICAL = pa.schema([(BATCH, pa.int64()), (RUN_ID, pa.string()), (EXTRACTED_AT, pa.timestamp("us", "UTC"))])
@@ -53,7 +56,7 @@ def append(lake: Lake, extraction: Extraction) -> Step:
 
     Raises:
         ContractError: The source's columns contradict those that bronze has.
-        QualityError: A complete read shows no row where there were some, and the table's policy is to stop.
+        QualityError: A complete read shows too few of the keys that there were.
         ConflictError: Another run wrote the table meanwhile.
     """
     name = extraction.table.name
@@ -146,9 +149,13 @@ def _append_unseen(lake: Lake, table: Table, extraction: Extraction, source: pa.
         if ends:
             told = f"select * from arrived where {OP} = '{DELETE}'"
             buried = ends.rows(f"({ends.absent() if extraction.complete else told})")
-            _require_rows(extraction, lambda: int(engine.rows(f"select count(*) as n from ({buried})").column("n")[0].as_py()))
+            _require_plausible(extraction, lambda: _count(engine, buried), lambda: _count(engine, ends.living()))
             unseen = f"select * from ({unseen}) union all by name select * from ({buried})"
         return _write(lake, table, extraction, source, engine.reader(unseen))
+
+
+def _count(engine: Session, query: str) -> int:
+    return int(engine.rows(f"select count(*) as n from ({query})").column("n")[0].as_py())
 
 
 def _tombstones(there: pa.Schema, metadata: Metadata) -> Tombstones:
@@ -163,21 +170,29 @@ def _among(rule: Unseen, ends: Tombstones | None, arrived: pa.Table, seen: pa.Ta
     gone = pc.fill_null(pc.equal(arrived.column(OP), DELETE), False)  # noqa: FBT003  pyarrow takes it by place
     incoming = arrived.filter(pc.invert(gone))
     buried = ends.among(seen, incoming=incoming) if extraction.complete else ends.among(seen, gone=arrived.filter(gone))
-    _require_rows(extraction, lambda: buried.num_rows)
+    _require_plausible(extraction, lambda: buried.num_rows, lambda: ends.living_among(seen))
     unseen = incoming if extraction.whole else rule.among(incoming, seen)
     return chain(unseen.to_batches(), buried.to_batches())
 
 
-def _require_rows(extraction: Extraction, buried: Callable[[], int]) -> None:
-    """Refuse to bury all that there is because a source shows nothing: a table that is being loaded anew, a view that broke."""
-    if not extraction.complete or extraction.rows or extraction.table.deletes.empty == "apply":
+def _require_plausible(extraction: Extraction, buried: Callable[[], int], held: Callable[[], int]) -> None:
+    """Stop where burying what a complete read does not show would rather follow a broken source than deletes.
+
+    Raises:
+        QualityError: It shows nothing, or lacks more than the declared share of what there was.
+    """
+    rule = extraction.table.deletes
+    if not extraction.complete or (not extraction.rows and rule.empty == "apply") or not (count := buried()):
         return
-    if count := buried():
-        raise QualityError(
-            f"the source shows no row at all, where there were {count}",
-            where=f"{extraction.table.source}.{extraction.table.name}",
-            next_step="See that it is whole; if they are all gone indeed, say `deletes: {empty: apply}` in the table's file.",
-        )
+    if extraction.rows and (count <= FEW_DELETES or count <= rule.at_most * held()):
+        return
+    more = "raise `at_most`" if extraction.rows else "declare `empty: apply`"
+    raise QualityError(
+        f"{count} of {held()} keys vanished from the source" if extraction.rows else f"the source shows no row, where there were {count}",
+        where=f"{extraction.table.source}.{extraction.table.name}",
+        expected=f"at most a share of {rule.at_most:g}" if extraction.rows else "",
+        next_step=f"See that the source is whole; if these rows were deleted, {more} under `deletes` for this run.",
+    )
 
 
 def _agree(lake: Lake, table: Table, extraction: Extraction, incoming: pa.Schema) -> None:
@@ -319,5 +334,6 @@ def _commit(lake: Lake, table: Table, extraction: Extraction) -> Commit:
         "reads": "backfill" if extraction.past else "refresh" if extraction.whole else "window",
         "mode": extraction.table.mode,
         "extracted_at": extraction.extracted_at.isoformat(),
+        **({} if extraction.keys is None else {"keys": extraction.keys}),
     }
-    return Commit(lake.run_id, "bronze", numbers, facts)
+    return Commit(lake.run_id, "bronze" if extraction.keys is None else "heal", numbers, facts)

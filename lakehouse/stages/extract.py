@@ -58,6 +58,25 @@ def extract(lake: Lake, table: Table, *, full_refresh: bool = False, past: Windo
     return extraction
 
 
+def reread(lake: Lake, table: Table, keys: pa.Table) -> Extraction:
+    """The rows that the source shows of these keys now, outside of any window: the watermark stays where it is.
+
+    Raises:
+        SourceError: The source refuses or does not answer.
+        QualityError: A row has no sequence.
+    """
+    from lakehouse.sources.measure import Measured  # noqa: PLC0415  the driver is loaded where rows are read
+
+    database = lake.database(table.source)
+    what = database.describe(table)
+    window = Window(odd=None if table.odd_cursors == "stop" else Odd(_ahead_of(lake, table, what)))
+    extraction = Extraction(table, what.types, window, _observed_at(lake, table), iter(()), keys=keys.num_rows)
+    conditions = Measured(database, what).having(keys)
+    rows = (batch for condition in conditions for batch in database.read(what, window, only=condition))
+    extraction.stream = _observed(rows, extraction)
+    return extraction
+
+
 def _observed_at(lake: Lake, table: Table) -> datetime:
     """The run's clock; where nothing else orders a table's versions, later than all that bronze has: clocks step back."""
     now, bronze = lake.now(), lake.table("bronze", table.name)
@@ -172,6 +191,11 @@ def _ahead(now: datetime, table: Table, kind: str) -> Cursor:
     return day if kind == "date" else midnight(day, table.cursor_zone)
 
 
+def _ahead_of(lake: Lake, table: Table, what: Described) -> Cursor | None:
+    kind = what.cursor.kind.name
+    return _ahead(lake.now(), table, kind) if kind in TIMES else None
+
+
 def _odd(database: Database, what: Described, ahead: Cursor | None) -> Odd | None:
     """What a read brings beside its window, by the table's policy.
 
@@ -250,7 +274,8 @@ def _observed(batches: Iterator[pa.RecordBatch], extraction: Extraction) -> Iter
             if cursor:
                 moving, batch = _sorted_out(batch, extraction.table, odd)  # noqa: PLW2901  the batch with its marks
                 greatest = pc.max(moving).as_py()
-                if greatest is not None and (extraction.greatest is None or greatest > extraction.greatest):
+                moves = extraction.keys is None and greatest is not None
+                if moves and (extraction.greatest is None or greatest > extraction.greatest):
                     extraction.greatest = _utc(greatest)
             yield batch
     except BaseException as exc:

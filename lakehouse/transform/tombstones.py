@@ -35,9 +35,18 @@ class Tombstones:
 
     def absent(self) -> str:
         """A query in DuckDB's dialect that gives the living keys that `incoming` does not show."""
-        key, buried = self._listed(self.keys), f"arg_max({OP} is not distinct from '{DELETE}', {BATCH})"
-        living = f"select {key} from bronze.seen group by {key} having not {buried}"
-        return f"select {key} from ({living}) s anti join incoming i on {self._same_key('s', 'i')}"
+        return f"select {self._listed(self.keys)} from ({self.living()}) s anti join incoming i on {self._same_key('s', 'i')}"
+
+    def living(self) -> str:
+        """A query in DuckDB's dialect that gives the keys whose last observation is no tombstone."""
+        key = self._listed(self.keys)
+        return f"select {key} from bronze.seen group by {key} having not arg_max({OP} is not distinct from '{DELETE}', {BATCH})"
+
+    def living_among(self, seen: pa.Table) -> int:
+        """How many keys `living` gives, for few rows."""
+        observed = zip(tuples(seen, self.keys), seen.column(BATCH).to_pylist(), seen.column(OP).to_pylist(), strict=True)
+        last = {key: mark for key, _, mark in sorted(observed, key=lambda row: int(row[1]))}
+        return sum(mark != DELETE for mark in last.values())
 
     def rows(self, gone: str) -> str:
         """A query in DuckDB's dialect that gives the tombstones of those keys that the relation `gone` has: the columns and `_op`."""

@@ -122,6 +122,24 @@ def test_a_source_that_shows_nothing_buries_nothing_unless_told(source: Backend,
     assert house.live() == 0
 
 
+def test_a_source_that_lacks_too_much_buries_nothing_unless_told(source: Backend, tmp_path: Path) -> None:
+    house = House(tmp_path, source, "mode: snapshot\nkeys: id\n")
+    house.live("create table t (id integer primary key, v text)", *fill(300))
+    assert house.live("delete from t where id <= 200") == 100
+    error = house.failed(house.run("delete from t where id <= 310")).error or {}
+    assert (error["kind"], "110 of 200 keys vanished" in error["message"]) == ("QualityError", True)
+    house.declare("mode: snapshot\nkeys: id\ndeletes: {at_most: 0.6}\n")
+    assert house.live() == 110
+
+
+@pytest.mark.parametrize("filler", FILLER[1:])
+def test_among_many_rows_too(sqlite: Backend, tmp_path: Path, filler: int) -> None:
+    house = House(tmp_path, sqlite, "mode: snapshot\nkeys: id\n")
+    house.live("create table t (id integer primary key, v text)", *fill(filler * 3))
+    error = house.failed(house.run(f"delete from t where id <= {100 + 2 * filler}")).error or {}
+    assert f"{2 * filler} of {3 * filler} keys vanished" in error["message"]
+
+
 def test_a_snapshot_that_breaks_off_commits_nothing(sqlite: Backend, tmp_path: Path) -> None:
     house = House(tmp_path, sqlite, "mode: snapshot\nkeys: id\n")
     house.live("create table t (id integer primary key, v integer)", "insert into t values (1, 1), (2, 2)")
