@@ -14,13 +14,14 @@ import pyarrow.compute as pc
 from sqlglot import exp
 
 from lakehouse.errors import ContractError, SourceDataError, SourceError, UsageError
-from lakehouse.layout import COLUMN, IS_CURRENT, VALID_FROM, VALID_TO
+from lakehouse.layout import COLUMN, IS_CURRENT, OP, VALID_FROM, VALID_TO
 from lakehouse.model.run import Window
 from lakehouse.sources.condition import CursorColumn, inside, odd_kinds
 from lakehouse.sources.gate import Gate
 from lakehouse.sources.ranges import Ranges, Whole, split
 from lakehouse.sources.relation import read_from, source_of
-from lakehouse.transform.arrow import arrow_schema
+from lakehouse.sources.tracking import changes, tracked
+from lakehouse.transform.arrow import arrow_schema, cast_batch
 from lakehouse.transform.cut import cut
 from lakehouse.transform.zone import zoned_batch
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from lakehouse.model.table import Table
     from lakehouse.model.types import DataType
     from lakehouse.sources.dialect import Dialect, SourceColumn, SourceTable
+    from lakehouse.sources.tracking import Tracked
 
 _UNDECODABLE = re.compile(r'FromSql\((\d+)\), cause: Some\((?:ConversionTo\()?"([^"]*)"')
 _HEAD, _MISFIT = "_lakehouse_head", "_lakehouse_misfit"
@@ -267,6 +269,26 @@ class Database:
                     part = cut(zoned_batch(part, schema, what.table.cursor, what.table.cursor_zone, where), what.table.cursor, window)
                 if part.num_rows:
                     yield part
+
+    def tracked(self, what: Described) -> Tracked:
+        """What of a table's changes the database can tell; see `tracking.tracked` for what it raises."""
+        return tracked(self._dialect, what)
+
+    def changes(self, what: Described, since: int) -> Iterator[pa.RecordBatch]:
+        """The rows that changed after a number of the database's Change Tracking, and `_op`; see `tracking.changes`.
+
+        Raises:
+            SourceError: The database breaks off.
+            SourceDataError: A value does not fit its type.
+        """
+        where = f"{what.table.source}.{what.table.name}"
+        outputs = [exp.alias_(self._output(what, name, Window()), name, quoted=True) for name in what.columns]
+        query = exp.select(*outputs, exp.column(OP, quoted=True)).from_(changes(what, since)).sql(dialect=self._dialect.sql)
+        schema = arrow_schema(what.types).append(pa.field(OP, pa.string()))
+        with self._gate.enter(1):
+            for batch in self._stream([query], self._dialect.session(), list(what.columns), where):
+                if batch.num_rows:
+                    yield cast_batch(batch, schema, where)
 
     def _ranges(self, what: Described, window: Window, most: int, only: exp.Expr | None) -> AbstractContextManager[Ranges]:
         if only is not None:
