@@ -29,6 +29,7 @@ class Extraction:
         whole: Take every row as a new observation, also those that bronze has already (a full refresh of a table with keys;
             rows without keys can only be counted, so that taking them twice would double them).
         past: The window is a backfill's: the live watermark stays where it is.
+        adopted: Where the rows come from, if not from the source.
         rows: How many rows the stream has shown.
         greatest: The greatest cursor value it has shown.
         error: What broke it; engines that read the stream hide it.
@@ -41,6 +42,7 @@ class Extraction:
     stream: Iterator[pa.RecordBatch]
     whole: bool = False
     past: bool = False
+    adopted: str = ""
     rows: int = 0
     greatest: Cursor | None = None
     error: BaseException | None = None

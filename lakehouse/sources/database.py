@@ -18,7 +18,7 @@ from lakehouse.model.run import Window
 from lakehouse.sources.condition import CursorColumn, inside, odd_kinds
 from lakehouse.sources.gate import Gate
 from lakehouse.sources.ranges import Whole, split
-from lakehouse.sources.relation import read_from, source_of
+from lakehouse.sources.relation import newest, read_from, source_of
 from lakehouse.transform.arrow import arrow_schema
 from lakehouse.transform.cut import cut
 from lakehouse.transform.zone import zoned_batch
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lakehouse.model.run import Cursor
+    from lakehouse.model.sample import Sample
     from lakehouse.model.table import Table
     from lakehouse.model.types import DataType
     from lakehouse.sources.dialect import Dialect, SourceColumn, SourceTable
@@ -87,11 +88,13 @@ class Described:
         table: The metadata.
         source: The source's own table.
         columns: The columns that are read, by their lake name: the source's column and the lake's type.
+        first: How many rows of it are seen at all, the newest ones; None is all.
     """
 
     table: Table
     source: SourceTable
     columns: dict[str, tuple[SourceColumn, DataType]]
+    first: int | None = None
 
     @property
     def types(self) -> dict[str, DataType]:
@@ -107,9 +110,16 @@ class Described:
 class Database:
     """A connected source database."""
 
-    def __init__(self, dialect: Dialect, batch_rows: int, gate: Gate | None = None) -> None:
-        """Keep the dialect; `batch_rows` bounds one Arrow batch, `gate` how many connections read the source at once."""
-        self._dialect, self._batch_rows, self._gate = dialect, batch_rows, gate or Gate()
+    def __init__(self, dialect: Dialect, batch_rows: int, gate: Gate | None = None, sample: Sample | None = None) -> None:
+        """Keep the dialect.
+
+        Args:
+            dialect: The connected database.
+            batch_rows: Bounds one Arrow batch.
+            gate: How many connections read the source at once.
+            sample: How much of each table there is to see; by default all.
+        """
+        self._dialect, self._batch_rows, self._gate, self._sample = dialect, batch_rows, gate or Gate(), sample
 
     def describe(self, table: Table) -> Described:
         """What of the source's table is read, and as which types.
@@ -137,7 +147,12 @@ class Database:
         _require_names(table, wanted, needed)
         for name, kind in wanted.items():
             columns[name] = (by_name.get(name) or by_case[name.lower()], kind)
-        return Described(table, source, columns)
+        described = Described(table, source, columns)
+        return described if self._sample is None else self._sliced(described, self._sample)
+
+    def _sliced(self, what: Described, sample: Sample) -> Described:
+        count = 0 if sample.share is None else int(str(self._dialect.value(exp.select(exp.Count(this=exp.Star())).from_(relation(what)))))
+        return replace(what, first=sample.of(count))
 
     def bound(self, *, lagged: bool = False) -> datetime:
         """An instant in UTC below which no row of a transaction still under way can appear, where the database stamps its rows.
@@ -363,4 +378,8 @@ def _first_line(exc: BaseException) -> str:
 
 def relation(what: Described) -> exp.Expr:
     """What a query of this table reads from."""
-    return read_from(what.table, what.source.parts)
+    whole = read_from(what.table, what.source.parts)
+    if what.first is None:
+        return whole
+    names = [name for name in (what.table.cursor, *what.table.keys) if name]
+    return newest(whole, [what.columns[name][0] for name in names], what.first, by_time=bool(what.table.cursor))
