@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from lakehouse.model.reconciliation import Reconciliation
     from lakehouse.model.run import Cursor, Run
     from lakehouse.model.sample import Sample
     from lakehouse.pipeline.discover import Discovery
@@ -112,6 +113,26 @@ class Lakehouse:
         with self._lake() as lake:
             return adopt(lake, table, place, watermark=watermark, progress=progress)
 
+    def reconcile(
+        self,
+        select: Iterable[str] = (),
+        *,
+        heal: bool = False,
+        since: Cursor | None = None,
+        progress: Progress | None = None,
+        around: Around | None = None,
+    ) -> Reconciliation:
+        """Compare the selected tables with their sources; with `heal`, read again what differs and bring what follows up to date.
+
+        Raises:
+            MetadataError: The metadata has faults.
+            UsageError: A word names nothing, or the selection holds no table that can be compared.
+        """
+        from lakehouse.pipeline.reconcile import reconcile  # noqa: PLC0415  nothing else needs it
+
+        with self._lake() as lake:
+            return reconcile(lake, select, heal=heal, since=since, progress=progress, around=around)
+
     def stream(
         self,
         select: Iterable[str] = (),
@@ -159,6 +180,20 @@ class Lakehouse:
 
         return [check.facts() for check in doctor(self.project, self.settings)]
 
+    def rebuild_ledger(self) -> int:
+        """Record again what the tables' commits tell and the ledger does not have; how many steps came back."""
+        from lakehouse.pipeline.rebuild import rebuild_ledger  # noqa: PLC0415  nothing else needs it
+
+        with self._lake() as lake:
+            return rebuild_ledger(lake)
+
+    def keep_commits(self) -> int:
+        """Copy the records of all commits into `_commits`, so that the ledger can be rebuilt when logs were cleaned; how many came."""
+        from lakehouse.pipeline.rebuild import keep_commits  # noqa: PLC0415  as above
+
+        with self._lake() as lake:
+            return keep_commits(lake)
+
     def plan(self, select: Iterable[str] = ()) -> list[dict[str, Any]]:
         """What a run would do: one row a step."""
         with self._lake() as lake:
@@ -184,7 +219,7 @@ class Lakehouse:
             return scan(lake, name)
 
     def sql(self, text: str) -> pl.DataFrame:
-        """The result of one SELECT over `bronze.x`, `silver.x` and `gold.y`.
+        """The result of one SELECT over `bronze.x`, `silver.x`, `gold.y`, and `ledger.windows`, `ledger.runs` and `ledger.steps`.
 
         Raises:
             UsageError: It is no single SELECT, or names what is not there.

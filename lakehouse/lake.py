@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 
 OPENED_AT_ONCE = 8
+WRITTEN_BY = {"heal": "bronze", "sweep": "bronze"}
+"""The layer that a step writes, where it has not the step's name."""
 
 
 def _new_id() -> str:
@@ -60,6 +62,7 @@ class Lake:
         ledger: Where runs are recorded.
         extractions: The newest read of each table.
         sample: How much of each table is read, where this is a lake of samples.
+        done: When each (step, table) that is done every so often was last done; None until somebody asks.
         told: What ended the run from outside, such as Ctrl-C; empty until then. Threads beside the main one hear of it here only.
     """
 
@@ -73,6 +76,7 @@ class Lake:
     ledger: Ledger
     extractions: dict[str, Extraction] = field(default_factory=dict)
     sample: Sample | None = None
+    done: dict[tuple[str, str], datetime] | None = None
     told: Sequence[BaseException] = ()
     _leases: Leases = field(init=False)
     _databases: dict[tuple[str, int], Database] = field(default_factory=dict)
@@ -252,8 +256,9 @@ class Lake:
         self._tables[layer, name] = create_table(turn.place, turn.name, schema, self.effects, turn)
         return self._tables[layer, name]
 
-    def end_step(self, layer: str, name: str) -> Written:
+    def end_step(self, step: str, name: str) -> Written:
         """What was committed to a table since its last step ended; the turn to write it, where it is still had, is given back."""
+        layer = WRITTEN_BY.get(step, step)
         self._leases.release(f"{layer}.{name}")
         table = self._tables.get((layer, name))
         return Written() if table is None else table.take_written()

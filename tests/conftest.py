@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.bridge import Bridge
+from tests.faults.counting import told
 from tests.mariadb import Mariadb, installed
 from tests.servers import Azurite, Postgres
 
@@ -42,3 +43,10 @@ def bridge() -> Iterator[Bridge]:
     server = Bridge()
     yield server
     server.stop()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say at the end how many faults were struck."""
+    passed = terminalreporter.stats.get("passed", [])
+    for line in told(pair for report in passed for pair in report.user_properties):
+        terminalreporter.write_line(line)

@@ -48,6 +48,8 @@ def check_tables(reading: Reading, catalog: Catalog) -> None:
             )
         for rule, expectation in table.expect.items():
             _check_rule(reading, f"Table:{name}", ("expect", rule, "that"), expectation.that, table.columns)
+        if table.apply_as_deletes:
+            _check_rule(reading, f"Table:{name}", ("apply_as_deletes",), table.apply_as_deletes, table.columns)
 
 
 def check_source_sql(reading: Reading, catalog: Catalog, dialects: Mapping[str, str | None]) -> None:

@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from lakehouse.cli.options import Output, Project
+from lakehouse.cli.options import Output, Project, open_house
 from lakehouse.cli.output import Format, print_json, print_line
 
 
-def doctor(project: Project = Path(), output: Output = Format.TEXT) -> None:
+def doctor(
+    project: Project = Path(),
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild-ledger", help="Record again what the tables' commits tell and the ledger lost; nothing is checked.")
+    ] = False,
+    output: Output = Format.TEXT,
+) -> None:
     """Check versions, settings, connections, clocks and rights by trying them; one line each, with the fix."""
+    if rebuild:
+        came = open_house(project).rebuild_ledger()
+        if output is Format.JSON:
+            print_json({"restored": came})
+        else:
+            sys.stdout.write(f"{came} step{'s' * (came != 1)} came back from the tables' commits.\n")
+        return
     from lakehouse.pipeline.doctor import doctor as look
 
     checks = look(project)

@@ -17,6 +17,7 @@ from lakehouse.cli.doctor import doctor
 from lakehouse.cli.init import init
 from lakehouse.cli.options import Output, Project, Select, open_house
 from lakehouse.cli.output import Format, print_json, print_table, say
+from lakehouse.cli.reconcile import reconcile
 from lakehouse.errors import LakehouseError
 
 app = typer.Typer(name="lakehouse", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -51,6 +52,7 @@ app.command()(doctor)
 def validate(project: Project = Path(), output: Output = Format.TEXT) -> None:
     """Check all metadata and SQL, and prefect.yaml; report every fault of every file."""
     from lakehouse.catalog import load
+    from lakehouse.catalog.notes import notes
     from lakehouse.catalog.source_sql import dialect_of
     from lakehouse.errors import MetadataError
     from lakehouse.settings import Settings
@@ -69,8 +71,9 @@ def validate(project: Project = Path(), output: Output = Format.TEXT) -> None:
         raise
     counts = {"sources": len(catalog.sources), "tables": len(catalog.tables), "models": len(catalog.models)}
     if output is Format.JSON:
-        print_json({"valid": True, "faults": [], **counts})
+        print_json({"valid": True, "faults": [], "notes": notes(catalog), **counts})
     else:
+        sys.stdout.writelines(f"Note: {note}\n" for note in notes(catalog))
         sys.stdout.write("Valid: " + ", ".join(f"{count} {what}" for what, count in counts.items()) + ".\n")
 
 
@@ -88,6 +91,7 @@ app.command()(loads.run)
 app.command()(loads.backfill)
 app.command()(loads.adopt)
 app.command()(loads.stream)
+app.command()(reconcile)
 
 
 @app.command()

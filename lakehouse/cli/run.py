@@ -45,7 +45,7 @@ def run(
         rows = f"{slice_.rows:,} rows" if slice_.share is None else f"{slice_.share:.4%}".rstrip("0").rstrip(".%") + "%"
         say(f"A sample: the newest {rows} of each table, in {house.sandbox().uri}. The lake itself stays as it is.")
         say("Members that facts name may be missing from it: they are inferred, or -1. Set LAKEHOUSE_LAKE to that place to look into it.")
-    report = house.run(select or (), full_refresh=full_refresh, rebuild=rebuild or (), sample=slice_, progress=_progress)
+    report = house.run(select or (), full_refresh=full_refresh, rebuild=rebuild or (), sample=slice_, progress=show_progress)
     _finish(report, output)
 
 
@@ -57,8 +57,8 @@ def backfill(
     output: Output = Format.TEXT,
 ) -> None:
     """Read a past window of incremental tables again, and bring all that follows up to date; the live watermark stays."""
-    low, high = _bound("--from", from_), _bound("--to", to)
-    report = open_house(project).backfill(select or (), from_=low, to=high, progress=_progress)
+    low, high = bound("--from", from_), bound("--to", to)
+    report = open_house(project).backfill(select or (), from_=low, to=high, progress=show_progress)
     for step in report.steps:
         if step.window:  # it may end below `--to`: what lies above the safe bound is not read
             say(f"{step.table}: read from {step.window['from']} to {step.window['to']}, the latter not included.")
@@ -77,8 +77,8 @@ def adopt(
     output: Output = Format.TEXT,
 ) -> None:
     """Make a Parquet or Delta history a table's first batch, from which runs go on; `lakehouse run` then builds silver and gold."""
-    mark = None if watermark is None else _bound("--watermark", watermark)
-    _finish(open_house(project).adopt(table, place, watermark=mark, progress=_progress), output)
+    mark = None if watermark is None else bound("--watermark", watermark)
+    _finish(open_house(project).adopt(table, place, watermark=mark, progress=show_progress), output)
 
 
 def stream(
@@ -155,7 +155,8 @@ def _sample(text: str) -> Sample:
         ) from None
 
 
-def _bound(option: str, text: str) -> Cursor:
+def bound(option: str, text: str) -> Cursor:
+    """The bound of a window that an option names."""
     from lakehouse.errors import UsageError
     from lakehouse.model.run import parse_bound
 
@@ -199,7 +200,8 @@ def _finish(report: Run, output: Format) -> None:
     raise typer.Exit(exit_code(report))
 
 
-def _progress(step: Step) -> None:
+def show_progress(step: Step) -> None:
+    """A step as it ends, on stderr: a line on a terminal, and every error."""
     if sys.stderr.isatty():
         say(f"  {step.step:>6} {step.table:<24} {step.status:<10} {step.rows_out:>10,} rows {step.seconds:>8.2f} s")
     if step.status == "failed" and step.error:

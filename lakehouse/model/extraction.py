@@ -30,8 +30,10 @@ class Extraction:
             rows without keys can only be counted, so that taking them twice would double them).
         past: The window is a backfill's: the live watermark stays where it is.
         adopted: Where the rows come from, if not from the source.
+        keys: How many keys the read is limited to; None for a window. The live watermark stays where it is.
         rows: How many rows the stream has shown.
-        greatest: The greatest cursor value it has shown.
+        greatest: The greatest cursor value it has shown, odd ones apart.
+        rejected: How many of the rows that were new to bronze silver does not take.
         error: What broke it; engines that read the stream hide it.
     """
 
@@ -43,6 +45,8 @@ class Extraction:
     whole: bool = False
     past: bool = False
     adopted: str = ""
+    keys: int | None = None
     rows: int = 0
     greatest: Cursor | None = None
+    rejected: int = 0
     error: BaseException | None = None

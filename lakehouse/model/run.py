@@ -28,6 +28,22 @@ def cursor_to_number(value: Cursor) -> int:
     return (value - _EPOCH_DAY).days if isinstance(value, date) else value
 
 
+def following(value: Cursor) -> Cursor | None:
+    """The first cursor value above one, or None where there is none; of texts, the first without the sign that no database keeps.
+
+    >>> following(date(2024, 2, 28))
+    datetime.date(2024, 2, 29)
+    """
+    if isinstance(value, str):
+        return value + "\x01"
+    try:
+        if isinstance(value, datetime):
+            return value + timedelta(microseconds=1)
+        return value + timedelta(days=1) if isinstance(value, date) else value + 1
+    except OverflowError:
+        return None
+
+
 def parse_bound(text: str) -> Cursor:
     """The bound of a window that a person names: an integer, a day or an instant (without a zone: UTC).
 

@@ -10,7 +10,7 @@ from pydantic import AliasChoices, BeforeValidator, Field, StringConstraints, mo
 from lakehouse.layout import IS_CURRENT, VALID_FROM, VALID_TO
 from lakehouse.model.cursor import OddCursors, SetBy, with_type, without_type
 from lakehouse.model.types import INTEGERS, TypeName
-from lakehouse.model.words import ColumnName, Frozen, Lookback, Misfit, Sentence, SourceObject, TableName, Zone
+from lakehouse.model.words import ColumnName, Frozen, Lookback, Misfit, Sentence, SourceObject, Span, TableName, Zone
 
 
 def _listed(given: object) -> object:
@@ -54,6 +54,30 @@ class Expectation(Frozen):
     description: Sentence | None = None
 
 
+class Deletes(Frozen):
+    """How rows that vanish from the source are noticed; `deletes: sweep` is short for `deletes: {detect: sweep}`."""
+
+    detect: Literal["none", "column", "sweep", "tracking"] = "none"
+    """`column`: the source marks them, see `apply_as_deletes`; `sweep`: its keys are read and compared; `tracking`: it tells them."""
+    every: Span | None = None
+    """How often a sweep is made; default: with every run."""
+    at_most: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """The share of the table's keys that one sweep may bury, above a hundred; more is a fault of the source."""
+    empty: Literal["stop", "apply"] = "stop"
+    """What a source without any row means where there were rows before: `stop` is a fault of the source, `apply` buries them all."""
+
+
+class Reconcile(Frozen):
+    """How often a run compares the table with its source by itself."""
+
+    every: Span
+    """A run that begins so long after the last comparison makes another one, and heals what differs."""
+
+
+def _deletes(given: object) -> object:
+    return {"detect": given} if isinstance(given, str) else given
+
+
 class Table(Frozen):
     """`metadata/tables/<source>/<table>.yml`; the file's name is the table's name in the lake."""
 
@@ -91,14 +115,29 @@ class Table(Frozen):
     """What becomes of rows whose cursor is NULL, infinite or more than a day ahead: `stop` the load; `reject` them (kept in bronze,
     not taken by silver); or `read_once`: they come with every window, and the time of extraction orders them."""
     history: Literal["scd1", "scd2"] = "scd1"
+    deletes: Annotated[Deletes, BeforeValidator(_deletes)] = Deletes()
+    apply_as_deletes: Annotated[str, StringConstraints(min_length=1, max_length=4000)] | None = None
+    """A row-wise SQL condition in DuckDB's dialect, true in rows that say their key is gone (`deletes: column`)."""
     columns: dict[ColumnName, Annotated[Column, BeforeValidator(_column)]] = Field(default_factory=dict)
     """The columns to read and their types; empty: all that the source has, as it declares them."""
     expect: dict[TableName, Expectation] = Field(default_factory=dict)
+    reconcile: Reconcile | None = None
+    """When a run compares the table with its source (`lakehouse reconcile --heal`); default: when a person asks for it."""
 
     @property
     def sequence(self) -> str | None:
         """The column that orders versions, or None for the time of extraction."""
         return self.sequence_by or self.cursor
+
+    @property
+    def marked(self) -> bool:
+        """Whether bronze says of each row what it is: the table can have tombstones or rejects."""
+        return self.deletes.detect in ("sweep", "tracking") or self.odd_cursors == "reject"
+
+    @property
+    def buries(self) -> bool:
+        """Whether keys that the source no longer shows get tombstones."""
+        return self.deletes.detect in ("sweep", "tracking")
 
     @property
     def origin(self) -> str:
@@ -124,10 +163,28 @@ class Table(Frozen):
             raise Misfit("history scd2 needs `keys`", "history")
         if len(set(self.keys)) < len(self.keys):
             raise Misfit("`keys` names a column twice", "keys")
+        self._agree_on_deletes()
         if self.partitions > 1:
             self._agree_on_partitions()
         self._agree_on_columns()
         return self
+
+    def _agree_on_deletes(self) -> None:
+        detect = self.deletes.detect
+        if detect != "none" and not self.keys:
+            raise Misfit("deletes are found by `keys`", "deletes")
+        if (detect == "column") is not (self.apply_as_deletes is not None):
+            raise Misfit(
+                "`deletes: column` and `apply_as_deletes` need each other", "deletes" if detect == "column" else "apply_as_deletes"
+            )
+        if detect == "sweep" and self.mode == "full":
+            raise Misfit("a sweep is for modes that read what is new", "deletes")
+        if detect == "tracking":
+            raise Misfit("`tracking` needs mode change_tracking", "deletes")
+        if self.deletes.every is not None and detect != "sweep":
+            raise Misfit("`every` is a sweep's", "deletes", "every")
+        if self.odd_cursors == "read_once" and detect in ("sweep", "tracking") and self.sequence == self.cursor:
+            raise Misfit("where keys can go, rows without their cursor need another `sequence_by`", "odd_cursors")
 
     def _agree_on_partitions(self) -> None:
         name = self.range_column

@@ -58,6 +58,25 @@ Lookback = Annotated[
 ]
 
 
+def parse_span(text: object) -> timedelta:
+    """A span of time above zero: `30d`, `12h`, `15m`, `10s`, `2w`.
+
+    Raises:
+        ValueError: The text is none.
+    """
+    if isinstance(span := parse_lookback(text), timedelta) and span > timedelta(0):
+        return span
+    raise ValueError(f"{text!r} is no span of time above zero; allowed: a number and a unit such as 30d, 12h, 15m, 10s, 2w")
+
+
+Span = Annotated[
+    timedelta,
+    BeforeValidator(parse_span),
+    PlainSerializer(_write_lookback),
+    WithJsonSchema({"type": "string", "pattern": _DURATION.pattern}),
+]
+
+
 def parse_zone(text: str) -> str:
     """The name of a time zone that this machine knows.
 

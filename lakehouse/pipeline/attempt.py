@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lakehouse.errors import BusyError, ConflictError, LakehouseError, SourceError, StorageError
 from lakehouse.model.run import Step
+from lakehouse.pipeline.damage import damaged
 from lakehouse.storage.parquet import checksum_of
 
 if TYPE_CHECKING:
@@ -63,12 +64,13 @@ def _planned_anew(lake: Lake, node: str, work: Callable[[], Step]) -> Step:
 
 
 def _failed(lake: Lake, step: str, node: str, exc: BaseException) -> Step:
-    if isinstance(exc, LakehouseError):
-        if isinstance(exc, SourceError):
+    told = exc if isinstance(exc, LakehouseError) else damaged(lake, step, node)
+    if told is not None:
+        if isinstance(told, SourceError):
             lake.disconnect()  # a connection that broke stays broken: the next read connects again
-        if isinstance(exc, StorageError):
+        if isinstance(told, StorageError):
             lake.forget(node)  # so may a handle on a table
-        return Step(step, node, "failed", error=facts(exc))
+        return Step(step, node, "failed", error=facts(told))
     if logging.getLogger("lakehouse").isEnabledFor(logging.DEBUG):
         logging.getLogger("lakehouse").debug("the step's traceback", exc_info=exc)
     reason = f"{type(exc).__name__}: {str(exc).partition(chr(10))[0][:LONGEST_REASON]}"

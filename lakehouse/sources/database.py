@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -17,7 +18,7 @@ from lakehouse.layout import COLUMN, IS_CURRENT, VALID_FROM, VALID_TO
 from lakehouse.model.run import Window
 from lakehouse.sources.condition import CursorColumn, inside, odd_kinds
 from lakehouse.sources.gate import Gate
-from lakehouse.sources.ranges import Whole, split
+from lakehouse.sources.ranges import Ranges, Whole, split
 from lakehouse.sources.relation import newest, read_from, source_of
 from lakehouse.transform.arrow import arrow_schema
 from lakehouse.transform.cut import cut
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from lakehouse.model.table import Table
     from lakehouse.model.types import DataType
     from lakehouse.sources.dialect import Dialect, SourceColumn, SourceTable
-    from lakehouse.sources.ranges import Ranges
 
 _UNDECODABLE = re.compile(r'FromSql\((\d+)\), cause: Some\((?:ConversionTo\()?"([^"]*)"')
 _HEAD, _MISFIT = "_lakehouse_head", "_lakehouse_misfit"
@@ -121,6 +121,11 @@ class Database:
         """
         self._dialect, self._batch_rows, self._gate, self._sample = dialect, batch_rows, gate or Gate(), sample
 
+    @property
+    def dialect(self) -> Dialect:
+        """The kind of database, with the connection that it keeps for questions."""
+        return self._dialect
+
     def describe(self, table: Table) -> Described:
         """What of the source's table is read, and as which types.
 
@@ -180,9 +185,10 @@ class Database:
         found = {name: int(str(self._dialect.value(count.where(condition)))) for name, condition in self._odd(what, ahead).items()}
         return {name: rows for name, rows in found.items() if rows}
 
-    def odd_query(self, what: Described, ahead: Cursor | None = None) -> str:
-        """The statement that shows the rows that `rows_without_cursor` means."""
-        return exp.select("*").from_(relation(what)).where(exp.or_(*self._odd(what, ahead).values())).sql(dialect=self._dialect.sql)
+    def odd_query(self, what: Described, ahead: Cursor | None, kinds: Iterable[str]) -> str:
+        """The statement that shows the rows of these kinds of `odd_counts`."""
+        conditions = self._odd(what, ahead)
+        return exp.select("*").from_(relation(what)).where(exp.or_(*map(conditions.get, kinds))).sql(dialect=self._dialect.sql)
 
     def _any(self, what: Described, condition: exp.Expr) -> bool:
         return self._dialect.value(self._dialect.rows_where(relation(what), what.cursor.column, condition)) is not None
@@ -252,8 +258,8 @@ class Database:
         maybe_infinite = name == what.table.cursor and window.odd is not None
         return self._dialect.cursor_output(column, kind) if maybe_infinite else self._dialect.output(column, kind)
 
-    def read(self, what: Described, window: Window, rows: int | None = None) -> Iterator[pa.RecordBatch]:
-        """The rows of a window, or its first `rows`, as batches of exactly the described columns and types.
+    def read(self, what: Described, window: Window, rows: int | None = None, *, only: exp.Expr | None = None) -> Iterator[pa.RecordBatch]:
+        """The rows of a window, its first `rows` or `only` those of a condition, as batches of exactly the described columns and types.
 
         One statement, so one snapshot; a large window of a table with `partitions` is several, see `ranges.split`.
 
@@ -264,7 +270,8 @@ class Database:
         """
         where = f"{what.table.source}.{what.table.name}"
         schema = arrow_schema(what.types)
-        with self._gate.enter(what.table.partitions if rows is None else 1) as granted, self._ranges(what, window, granted) as ranges:
+        most = what.table.partitions if rows is None and only is None else 1
+        with self._gate.enter(most) as granted, self._ranges(what, window, granted, only) as ranges:
             queries = [self.query(what, window, rows, one) for one in ranges.conditions]
             for batch in self._stream(queries, ranges.session, list(what.columns), where):
                 part = batch
@@ -276,7 +283,9 @@ class Database:
                 if part.num_rows:
                     yield part
 
-    def _ranges(self, what: Described, window: Window, most: int) -> AbstractContextManager[Ranges]:
+    def _ranges(self, what: Described, window: Window, most: int, only: exp.Expr | None) -> AbstractContextManager[Ranges]:
+        if only is not None:
+            return nullcontext(Ranges([only], self._dialect.session()))
         column, kind = what.columns[what.table.range_column or next(iter(what.columns))]
         bounds = inside(self._dialect, what.cursor, replace(window, odd=None)) if what.table.cursor else []
         whole = Whole(what.table, relation(what), bounds, column, kind, nulls=window.odd is not None or not bounds)

@@ -157,6 +157,10 @@ class Dialect(Protocol):
         """The first value of the first row of a query, or None."""
         ...
 
+    def rows(self, query: exp.Expr) -> list[tuple[object, ...]]:
+        """The rows of a query whose result is small, as the database's driver gives them."""
+        ...
+
     def output(self, column: SourceColumn, kind: DataType) -> exp.Expr:
         """The expression that brings a column through the driver without loss."""
         ...

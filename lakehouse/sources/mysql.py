@@ -264,6 +264,10 @@ class Mysql(Dialect):
         return rows[0][0] if rows else None
 
     @override
+    def rows(self, query: exp.Expr) -> list[tuple[object, ...]]:
+        return list(self._fetch(query.sql(dialect=self.sql)))
+
+    @override
     def output(self, column: SourceColumn, kind: DataType) -> exp.Expr:
         native: exp.Expr = exp.column(column.name, quoted=True)
         word = _word(column.native)

@@ -233,6 +233,10 @@ class Postgres(Dialect):
         return rows[0][0] if rows else None
 
     @override
+    def rows(self, query: exp.Expr) -> list[tuple[object, ...]]:
+        return list(self._fetch(query.sql(dialect=self.sql)))
+
+    @override
     def output(self, column: SourceColumn, kind: DataType) -> exp.Expr:
         native = exp.column(column.name, quoted=True)
         if column.type.name not in ("string", "decimal") and kind.name != "string":
@@ -291,7 +295,7 @@ class Postgres(Dialect):
     @override
     def at_least(self, column: SourceColumn, bound: Cursor) -> exp.Expr:
         if isinstance(bound, str):
-            text = exp.Collate(this=exp.paren(self.output(column, _TEXT)), expression=exp.to_identifier("C", quoted=True))
+            text = exp.Collate(this=self.output(column, _TEXT), expression=exp.to_identifier("C", quoted=True))
             return exp.GTE(this=text, expression=exp.Literal.string(bound))
         return exp.GTE(this=exp.column(column.name, quoted=True), expression=_literal(bound, column))
 

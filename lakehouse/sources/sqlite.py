@@ -16,6 +16,7 @@ from typing_extensions import override
 from lakehouse.errors import ContractError, SourceError, UsageError
 from lakehouse.model.cursor import TIMES
 from lakehouse.model.types import INTEGERS, MAX_PRECISION, DataType
+from lakehouse.sources import texts
 from lakehouse.sources.dialect import Dialect, ListedTable, SourceColumn, SourceTable, pick
 from lakehouse.transform.names import quote as identifier
 
@@ -77,6 +78,8 @@ class Sqlite(Dialect):
         if not self._path.is_file():
             raise SourceError("there is no such SQLite file", where=path.name, next_step="Correct the path in the connection's URL.")
         self._connection = sqlite3.connect(f"file:{quote(str(self._path))}?mode=ro", uri=True, check_same_thread=False)
+        self._connection.create_function(texts.NUMBER, 2, texts.sqlite_number, deterministic=True)
+        self._connection.create_function(texts.FINGERPRINT, -1, texts.sqlite_fingerprint, deterministic=True)
         try:
             self._tables = [
                 row[0] for row in self._rows("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'")
@@ -172,6 +175,10 @@ class Sqlite(Dialect):
     def value(self, query: exp.Expr) -> object:
         rows = self._fetch(query.sql(dialect=self.sql))
         return rows[0][0] if rows else None
+
+    @override
+    def rows(self, query: exp.Expr) -> list[tuple[object, ...]]:
+        return list(self._fetch(query.sql(dialect=self.sql)))
 
     @override
     def output(self, column: SourceColumn, kind: DataType) -> exp.Expr:

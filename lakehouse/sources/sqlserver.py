@@ -219,6 +219,10 @@ class SqlServer(Dialect):
         return rows[0][0] if rows else None
 
     @override
+    def rows(self, query: exp.Expr) -> list[tuple[object, ...]]:
+        return list(self._fetch(query.sql(dialect=self.sql)))
+
+    @override
     def output(self, column: SourceColumn, kind: DataType) -> exp.Expr:
         return tsql.output(column, kind)
 

@@ -130,7 +130,7 @@ def unfit(column: SourceColumn, kind: DataType) -> exp.Expr | None:
     """
     if kind.name == "string":
         odd = exp.National(this="%[^ -\ud7ff]%")
-        return exp.Like(this=exp.Collate(this=exp.paren(output(column, kind)), expression=exp.Var(this=_BINARY)), expression=odd)
+        return exp.Like(this=exp.Collate(this=output(column, kind), expression=exp.Var(this=_BINARY)), expression=odd)
     if kind.name in TIMES and column.native in _TEXTS:
         native = exp.column(column.name, quoted=True)
         return exp.and_(exp.not_(native.is_(exp.null())), _day(column).is_(exp.null()))
@@ -140,7 +140,7 @@ def unfit(column: SourceColumn, kind: DataType) -> exp.Expr | None:
 def at_least(column: SourceColumn, bound: Cursor) -> exp.Expr:
     """A condition that holds for every row whose cursor is at or above `bound`, and for few others."""
     if isinstance(bound, str):
-        text = exp.Collate(this=exp.paren(output(column, _STRING)), expression=exp.Var(this=_BINARY))
+        text = exp.Collate(this=output(column, _STRING), expression=exp.Var(this=_BINARY))
         return exp.GTE(this=text, expression=exp.National(this=bound))
     if column.native in _TEXTS:
         return exp.GTE(this=_day(column), expression=_cast(exp.Literal.string(_date(bound).isoformat()), "date"))

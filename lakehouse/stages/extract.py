@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.errors import ContractError, QualityError, UsageError
+from lakehouse.layout import EXTRACTED_AT, OP, REJECT
 from lakehouse.model.cursor import TIMES, with_type
 from lakehouse.model.extraction import Extraction
 from lakehouse.model.run import Cursor, Odd, Window
@@ -18,11 +20,13 @@ from lakehouse.transform.zone import FIRST, day_of, midnight
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import pyarrow as pa
-
     from lakehouse.lake import Lake
     from lakehouse.model.table import Table
     from lakehouse.sources.database import Database, Described
+
+
+LATER = timedelta(milliseconds=1)
+"""Delta lets a writer cut instants in a file's statistics to milliseconds ("Per-file Statistics")."""
 
 
 def extract(lake: Lake, table: Table, *, full_refresh: bool = False, past: Window | None = None) -> Extraction:
@@ -42,12 +46,40 @@ def extract(lake: Lake, table: Table, *, full_refresh: bool = False, past: Windo
     """
     database = lake.database(table.source)
     what = database.describe(table)
-    extracted_at = lake.now()
+    extracted_at = _observed_at(lake, table)
     window = _window(lake, database, what, past, full_refresh=full_refresh) if table.cursor else Window()
     extraction = Extraction(table, what.types, window, extracted_at, iter(()), whole=full_refresh, past=past is not None)
     extraction.stream = _observed(lake.while_on(database.read(what, window)), extraction)
     lake.extractions[table.name] = extraction
     return extraction
+
+
+def reread(lake: Lake, table: Table, keys: pa.Table) -> Extraction:
+    """The rows that the source shows of these keys now, outside of any window: the watermark stays where it is.
+
+    Raises:
+        SourceError: The source refuses or does not answer.
+        QualityError: A row has no sequence.
+    """
+    from lakehouse.sources.measure import Measured  # noqa: PLC0415  the driver is loaded where rows are read
+
+    database = lake.database(table.source)
+    what = database.describe(table)
+    window = Window(odd=None if table.odd_cursors == "stop" else Odd(_ahead_of(lake, table, what)))
+    extraction = Extraction(table, what.types, window, _observed_at(lake, table), iter(()), keys=keys.num_rows)
+    conditions = Measured(database, what).having(keys)
+    rows = (batch for condition in conditions for batch in database.read(what, window, only=condition))
+    extraction.stream = _observed(rows, extraction)
+    return extraction
+
+
+def _observed_at(lake: Lake, table: Table) -> datetime:
+    """The run's clock; where nothing else orders a table's versions, later than all that bronze has: clocks step back."""
+    now, bronze = lake.now(), lake.table("bronze", table.name)
+    if table.sequence or bronze is None:
+        return now
+    latest = max((file.greatest[EXTRACTED_AT] for file in bronze.files([EXTRACTED_AT]) if EXTRACTED_AT in file.greatest), default=now)
+    return latest + LATER if now < latest else now
 
 
 def _window(lake: Lake, database: Database, what: Described, past: Window | None, *, full_refresh: bool) -> Window:
@@ -115,6 +147,11 @@ def _ahead(now: datetime, table: Table, kind: str) -> Cursor:
     return day if kind == "date" else midnight(day, table.cursor_zone)
 
 
+def _ahead_of(lake: Lake, table: Table, what: Described) -> Cursor | None:
+    kind = what.cursor.kind.name
+    return _ahead(lake.now(), table, kind) if kind in TIMES else None
+
+
 def _odd(database: Database, what: Described, ahead: Cursor | None) -> Odd | None:
     """What a read brings beside its window, by the table's policy.
 
@@ -137,7 +174,7 @@ def _odd(database: Database, what: Described, ahead: Cursor | None) -> Odd | Non
     raise QualityError(
         f"cursor {table.cursor} is {found}, so that no window would ever bring them",
         where=f"{table.source}.{table.name}",
-        next_step=f"Correct them in the source ({database.odd_query(what, ahead)}){otherwise}, or use `mode: full`.",
+        next_step=f"Correct these rows in the source ({database.odd_query(what, ahead, counts)}){otherwise}, or use `mode: full`.",
     )
 
 
@@ -167,7 +204,7 @@ def watermark_less_lookback(lake: Lake, table: Table, kind: str) -> Cursor | Non
     if mark is None or isinstance(mark, str):
         return start if mark is None else mark
     try:
-        low: Cursor = mark - table.lookback  # type: ignore[operator]  # the metadata's check: both are of one kind
+        low: Cursor = mark - table.lookback if table.lookback else mark  # type: ignore[operator]  # the metadata's check: both are of one kind
     except (OverflowError, TypeError):
         return start
     return low if start is None else max(low, start)
@@ -190,14 +227,26 @@ def _observed(batches: Iterator[pa.RecordBatch], extraction: Extraction) -> Iter
             for name in sorted(str(column) for column in required):
                 _require_place(extraction.table, name, batch.column(name).null_count)
             if cursor:
-                moving = batch if odd is None else batch.filter(pc.invert(odd_rows(batch, cursor, odd)))
-                greatest = pc.max(moving.column(cursor)).as_py()
-                if greatest is not None and (extraction.greatest is None or greatest > extraction.greatest):
+                moving, batch = _sorted_out(batch, extraction.table, odd)  # noqa: PLW2901  the batch with its marks
+                greatest = pc.max(moving).as_py()
+                moves = extraction.keys is None and greatest is not None
+                if moves and (extraction.greatest is None or greatest > extraction.greatest):
                     extraction.greatest = _utc(greatest)
             yield batch
     except BaseException as exc:
         extraction.error = exc
         raise
+
+
+def _sorted_out(batch: pa.RecordBatch, table: Table, odd: Odd | None) -> tuple[pa.Array, pa.RecordBatch]:
+    """The cursor's values that may move the watermark, and the batch, in which the odd rows are marked where they are rejected."""
+    column = batch.column(table.cursor)
+    if odd is None:
+        return column, batch
+    strange = odd_rows(column, odd)
+    if table.odd_cursors == "reject":
+        batch = batch.append_column(OP, pc.if_else(strange, REJECT, pa.scalar(None, pa.string())))
+    return column.filter(pc.invert(strange)), batch
 
 
 def _require_place(table: Table, name: str, nulls: int) -> None:

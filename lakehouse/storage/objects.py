@@ -47,3 +47,18 @@ def put_new(place: Place, name: str, body: bytes, effects: Effects, *, called: s
             where=f"{place.uri}/{name}",
             next_step="See that the lake can be written, then run again.",
         ) from exc
+
+
+def folders(place: Place) -> list[str]:
+    """The names of the folders directly in a place, in order; none where it is not there.
+
+    Raises:
+        StorageError: The place cannot be listed.
+    """
+    place.require_there()
+    try:
+        return sorted(name.strip("/").rsplit("/", 1)[-1] for name in obstore.list_with_delimiter(place.store())["common_prefixes"])
+    except (BaseError, OSError) as exc:
+        raise StorageError(
+            f"the folder cannot be listed: {reason(exc)}", where=place.uri, next_step="See that the lake can be read, then run again."
+        ) from exc

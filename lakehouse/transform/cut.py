@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from lakehouse.transform.zone import FIRST
 
 if TYPE_CHECKING:
-    from lakehouse.model.run import Odd, Window
+    from lakehouse.model.run import Cursor, Odd, Window
 
 
 def cut(batch: pa.RecordBatch, cursor: str | None, window: Window) -> pa.RecordBatch:
@@ -20,7 +20,7 @@ def cut(batch: pa.RecordBatch, cursor: str | None, window: Window) -> pa.RecordB
         return batch
     column = _comparable(batch.column(cursor))
     if window.odd is not None:
-        kept = pc.or_(odd_rows(batch, cursor, window.odd), pc.fill_null(_inside(column, window), False))  # noqa: FBT003  pyarrow takes it by place
+        kept = pc.or_(odd_rows(batch.column(cursor), window.odd), pc.fill_null(_inside(column, window), False))  # noqa: FBT003  pyarrow takes it by place
         return batch if kept.true_count == len(kept) else batch.filter(kept)
     low, high = (bound.as_py() for bound in pc.min_max(column).values())
     below = window.from_ is not None and (column.null_count or low < window.from_)
@@ -28,13 +28,17 @@ def cut(batch: pa.RecordBatch, cursor: str | None, window: Window) -> pa.RecordB
     return batch.filter(_inside(column, window)) if below or above else batch
 
 
-def odd_rows(batch: pa.RecordBatch, cursor: str, odd: Odd) -> pa.BooleanArray:
+def first_of(odd: Odd) -> Cursor | None:
+    """What the cursor of a row is that was infinitely long ago; None where it is no time."""
+    return None if odd.ahead is None else FIRST if isinstance(odd.ahead, datetime) else date.min
+
+
+def odd_rows(column: pa.Array | pa.ChunkedArray, odd: Odd) -> pa.BooleanArray | pa.ChunkedArray:
     """True for the rows whose cursor no window holds; never NULL."""
-    column = batch.column(cursor)
     found = pc.is_null(column)
     if odd.ahead is not None:
-        first = date.min if pa.types.is_date(column.type) else FIRST
-        for far in (pc.greater_equal(column, pa.scalar(odd.ahead, column.type)), pc.equal(column, pa.scalar(first, column.type))):
+        first = pa.scalar(first_of(odd), column.type)
+        for far in (pc.greater_equal(column, pa.scalar(odd.ahead, column.type)), pc.equal(column, first)):
             found = pc.or_(found, pc.fill_null(far, False))  # noqa: FBT003  as above
     return found
 

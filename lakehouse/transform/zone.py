@@ -30,11 +30,11 @@ def to_instants(local: pa.Array, zone: str) -> pa.Array:
     """
     plain = local.cast(_PLAIN)
     instants = pc.assume_timezone(plain, zone, ambiguous="latest", nonexistent="raise").cast(_INSTANT)
-    first, last = pa.scalar(FIRST, _INSTANT), pa.scalar(LAST, _INSTANT)
-    clamped = pc.min_element_wise(pc.max_element_wise(instants, first, skip_nulls=False), last, skip_nulls=False)
-    for end in (first, last):
-        clamped = pc.if_else(pc.equal(local, end), end, clamped)
-    return clamped
+    for end, beyond in ((FIRST, pc.less), (LAST, pc.greater)):
+        scalar = pa.scalar(end, _INSTANT)
+        stays = pc.or_(pc.equal(local, scalar), beyond(instants, scalar))
+        instants = pc.if_else(stays, scalar, instants)
+    return instants
 
 
 def zoned_batch(batch: pa.RecordBatch, schema: pa.Schema, cursor: str | None, zone: str | None, where: str) -> pa.RecordBatch:

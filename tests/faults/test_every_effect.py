@@ -1,145 +1,165 @@
-"""Promise 2: whatever effect fails, or whatever moment the process dies at, the next run brings the lake to the same tables."""
+"""Promise 2: whatever effect fails, or whatever moment the process dies at, the same command again brings the lake to the same tables."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import shutil
-import subprocess
-import sys
+import random
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from lakehouse.errors import StorageError
-from lakehouse.lake import Lake
-from lakehouse.pipeline.run import run
-from lakehouse.storage.effects import CRASH_CODE
-from tests.lakes import SHOP, SHOP_TABLES, change_source, content, open_shop, require_success, versions, write_project
+from tests.faults.counting import COUNTED
+from tests.faults.modes import MODES, Mode
+from tests.faults.sites import TABLES, Site
+from tests.lakes import SHOP_TABLES, change_source, require_success, write_project
+from tests.servers import Azurite
+from tests.stores import make_container
 
-DAYS = {
-    1: """
-insert into customers values (1, 'Rome', '2026-01-01 00:00:00'), (2, 'Oslo', '2026-01-05 00:00:00');
-insert into orders values (1, 1, '10.00', '2026-01-02 00:00:00'), (2, 2, '20.50', '2026-01-06 00:00:00'),
-    (3, 9, '0.01', '2026-01-06 00:00:00'), (4, null, '7.00', '2026-01-07 00:00:00');
-""",
-    2: """
-update customers set city = 'Pisa', changed_at = '2026-01-10 00:00:00' where id = 1;
-update customers set city = 'Lima', changed_at = '2026-01-03 00:00:00' where id = 2;
-insert into customers values (9, 'Bonn', '2026-01-08 00:00:00');
-update orders set amount = '11.00' where id = 1;
-insert into orders values (5, 1, '5.00', '2026-01-11 00:00:00');
-""",
-}
-TABLES = ("bronze.customers", "bronze.orders", "silver.customers", "silver.orders", "gold.dim_customer", "gold.fact_order")
-Content = dict[str, Counter[tuple[object, ...]]]
-
-
-def all_tables(project: Path) -> Content:
-    house = open_shop(project)
-    return {table: content(house, table) for table in TABLES}
-
-
-def effects_of(project: Path) -> list[str]:
-    """Run without a fault; the effects in their order."""
-    with Lake.open(project, open_shop(project).settings) as lake:
-        assert run(lake).status == "success"
-        return list(lake.effects.trace)
+CRASHES = ("before", "after")
+SAMPLED, SAMPLED_ON_AZURE = 12, 4
 
 
 class Story:
-    """Two fault-free runs, kept: the project before each, its tables after each, its effects."""
+    """One mode's run without a fault, kept: the lake before it, its effects, and the lake after it."""
 
-    def __init__(self, folder: Path) -> None:
-        project = write_project(folder / "project", SHOP)
+    def __init__(self, mode: Mode, folder: Path, azurite: str = "") -> None:
+        self.mode, self._folder, self._number = mode, folder, 0
+        project = write_project(folder / "before", mode.files)
         change_source(project / "source.db", SHOP_TABLES)
-        self.folder, self.after, self.effects = folder, dict[int, Content](), dict[int, list[str]]()
-        for day, script in DAYS.items():
+        self._before = Site(project, azurite, make_container(azurite) if azurite else "")
+        for script in mode.before:
             change_source(project / "source.db", script)
-            shutil.copytree(project, folder / f"before-{day}")
-            self.effects[day] = effects_of(project)
-            self.after[day] = all_tables(project)
+            require_success(self._before.open())
+        write_project(project, mode.then)
+        change_source(project / "source.db", mode.change)
+        whole = self.again()
+        done, self.effects = whole.act(mode.act)
+        assert done.status == "success", [step.error for step in done.steps if step.error]
+        whole.require_one_truth(died=0)
+        self.after = whole.state()
 
-    def before(self, day: int, name: str) -> Path:
-        """A fresh copy of the project as it was before a day's run."""
-        project = self.folder / name.replace(":", "-")
-        shutil.copytree(self.folder / f"before-{day}", project)
-        return project
+    def again(self) -> Site:
+        """A fresh copy of the lake before the run."""
+        self._number += 1
+        return self._before.copy(self._folder / str(self._number))
 
-    def require_whole(self, project: Path, day: int) -> None:
-        """The next run ends with the fault-free tables, and the one after it makes no version."""
-        require_success(open_shop(project))
-        assert all_tables(project) == self.after[day]
-        stands = versions(project / "lake")
-        require_success(open_shop(project))
-        assert versions(project / "lake") == stands
-        shutil.rmtree(project)
+    def require_whole(self, site: Site, *, died: int = 1, settled: bool = True) -> None:
+        """The same command again ends with the tables of the run without a fault; where it is asked, a run after it makes no version."""
+        done, _ = site.act(self.mode.act)
+        assert done.status in ("success", "unchanged"), [step.error for step in done.steps if step.error]
+        found = site.state()
+        assert (found.distinct() if self.mode.anew else found) == (self.after.distinct() if self.mode.anew else self.after)
+        site.require_one_truth(died)
+        if settled:
+            stands = site.versions()
+            require_success(site.open())
+            assert site.versions() == stands
+        site.remove()
 
-    def crash(self, day: int, fault: str) -> None:
-        """Die by the fault in a process of its own, then require all."""
-        project = self.before(day, f"{day}-{fault}")
-        settings = {
-            "LAKEHOUSE_FAULT": fault,
-            "LAKEHOUSE_CLOCK": str(open_shop(project).settings.clock),
-            "LAKEHOUSE_CONNECTION__SHOP": f"sqlite:///{project / 'source.db'}",
-        }
-        command = [sys.executable, "-m", "lakehouse", "run", "--project", str(project)]
-        done = subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == CRASH_CODE, done.stdout + done.stderr
-        self.require_whole(project, day)
+    def fail(self, k: int) -> None:
+        """Raise an error in the place of an effect, then require all."""
+        site = self.again()
+        try:
+            done, _ = site.act(self.mode.act, fault=f"error:{k}")
+        except StorageError:
+            recorded = False
+        else:
+            assert done.status == "failed", self.effects[k - 1]
+            assert any(step.error for step in done.steps if step.status == "failed")
+            recorded = all(step.step != "ledger" for step in done.steps)
+        self.require_whole(site, died=0 if recorded else 1, settled=k % 5 == 0)
+
+    def crash(self, kind: str, k: int) -> None:
+        """Die at an effect in a process of its own, then require all."""
+        site = self.again()
+        site.crash(self.mode.words, f"{kind}:{k}")
+        self.require_whole(site)
+
+    def strike_everywhere(self, kind: str) -> int:
+        """Strike at each effect in turn; at how many."""
+        for k in range(1, len(self.effects) + 1):
+            if kind == "error":
+                self.fail(k)
+            else:
+                self.crash(kind, k)
+        return len(self.effects)
+
+    def crash_about(self, kind: str, part: float) -> None:
+        """Die at the effect that is at a part of the way."""
+        self.crash(kind, 1 + int(part * len(self.effects)))
+
+
+class Stories:
+    """The stories of one kind of store, each told when it is first asked for."""
+
+    def __init__(self, folder: Path, azurite: str = "") -> None:
+        self._folder, self._azurite, self._told = folder, azurite, dict[str, Story]()
+
+    def __getitem__(self, mode: str) -> Story:
+        if mode not in self._told:
+            self._told[mode] = Story(MODES[mode], self._folder / mode, self._azurite)
+        return self._told[mode]
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
-    return Story(tmp_path_factory.mktemp("story"))
+def local(tmp_path_factory: pytest.TempPathFactory) -> Stories:
+    return Stories(tmp_path_factory.mktemp("local"))
 
 
-def test_the_story_commits_each_table_once_a_day(story: Story) -> None:
-    for day in DAYS:
-        counted = Counter(story.effects[day])
-        assert [counted[f"commit {table}"] for table in TABLES] == [1] * len(TABLES)
-    assert story.after[1] != story.after[2]
+@pytest.fixture(scope="module")
+def remote(tmp_path_factory: pytest.TempPathFactory, azurite: Azurite) -> Stories:
+    return Stories(tmp_path_factory.mktemp("remote"), azurite.url)
 
 
-def test_data_comes_before_what_is_built_on_it(story: Story) -> None:
-    for day in DAYS:
-        commits = [name.removeprefix("commit ") for name in story.effects[day] if name.startswith("commit ")]
-        for earlier, later in (("bronze.orders", "silver.orders"), ("silver.customers", "gold.dim_customer"), (*TABLES[-2:],)):
-            assert commits.index(earlier) < commits.index(later)
-        assert commits[-1].startswith("ledger")
+def sample(count: int) -> list[tuple[str, str, float]]:
+    """Crashes spread over modes, kinds and the way through a run; the same ones each time."""
+    chance = random.Random(count)
+    pairs = [(mode, kind) for mode in MODES for kind in CRASHES]
+    chance.shuffle(pairs)
+    return [(*pairs[number % len(pairs)], round(chance.random(), 2)) for number in range(count)]
 
 
-@pytest.mark.parametrize("day", DAYS)
-def test_an_error_at_every_effect(story: Story, day: int) -> None:
-    for k, effect in enumerate(story.effects[day], 1):
-        project = story.before(day, f"{day}-error-{k}")
-        with contextlib.suppress(StorageError):
-            done = open_shop(project, fault=f"error:{k}").run()
-            assert done.status == "failed" or effect.endswith("ledger.steps"), effect
-        story.require_whole(project, day)
+def test_a_commit_carries_rows_and_state_together_and_comes_before_what_is_built_on_it(local: Stories) -> None:
+    for mode in MODES:
+        effects = local[mode].effects
+        commits = [name.removeprefix("commit ") for name in effects if name.startswith("commit ")]
+        last = {name: number for number, name in enumerate(commits)}
+        for earlier, later in (("bronze.orders", "silver.orders"), ("silver.customers", "gold.dim_customer"), TABLES[-2:]):
+            assert last[earlier] < last[later], mode
+        for table in TABLES:
+            assert effects.index(f"write {table}") < len(effects) - effects[::-1].index(f"commit {table}") - 1, mode
+        assert "ledger" in commits[-1]
+        bare = Counter(commits)
+        wider = {"bronze.customers"} if mode == "columns" else set()  # the new column is a commit of its own, before its rows
+        assert {name: count for name, count in bare.items() if name in TABLES} == {name: 1 + (name in wider) for name in TABLES}, mode
 
 
-@pytest.mark.parametrize("day", DAYS)
-def test_errors_at_one_effect_after_another(story: Story, day: int) -> None:
-    project = story.before(day, f"{day}-errors")
-    for k in range(1, len(story.effects[day]) + 1, 3):
-        with contextlib.suppress(StorageError):
-            open_shop(project, fault=f"error:{k}").run()
-    story.require_whole(project, day)
+@pytest.mark.parametrize("mode", MODES)
+def test_an_error_at_every_effect(local: Stories, mode: str, record_property: Callable[[str, object], None]) -> None:
+    record_property(COUNTED, ("a folder", mode, "error", local[mode].strike_everywhere("error")))
 
 
-@pytest.mark.parametrize("mode", ["before", "after"])
-@pytest.mark.parametrize("day", DAYS)
-@pytest.mark.parametrize("third", range(3))
-def test_a_crash_at_some_effects(story: Story, day: int, mode: str, third: int) -> None:
-    length = len(story.effects[day])
-    story.crash(day, f"{mode}:{1 + (third * length + (mode == 'after') * length // 2) // 3 % length}")
+@pytest.mark.parametrize(("mode", "kind", "part"), sample(SAMPLED))
+def test_a_crash_at_some_effects(local: Stories, mode: str, kind: str, part: float) -> None:
+    local[mode].crash_about(kind, part)
+
+
+@pytest.mark.parametrize(("mode", "kind", "part"), sample(SAMPLED_ON_AZURE))
+def test_a_crash_at_some_effects_on_azure(remote: Stories, mode: str, kind: str, part: float) -> None:
+    remote[mode].crash_about(kind, part)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("mode", ["before", "after"])
-@pytest.mark.parametrize("day", DAYS)
-def test_a_crash_at_every_effect(story: Story, day: int, mode: str) -> None:
-    for k in range(1, len(story.effects[day]) + 1):
-        story.crash(day, f"{mode}:{k}")
+@pytest.mark.parametrize("kind", CRASHES)
+@pytest.mark.parametrize("mode", MODES)
+def test_a_crash_at_every_effect(local: Stories, mode: str, kind: str, record_property: Callable[[str, object], None]) -> None:
+    record_property(COUNTED, ("a folder", mode, kind, local[mode].strike_everywhere(kind)))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["error", *CRASHES])
+@pytest.mark.parametrize("mode", MODES)
+def test_every_effect_on_azure(remote: Stories, mode: str, kind: str, record_property: Callable[[str, object], None]) -> None:
+    record_property(COUNTED, ("Azurite", mode, kind, remote[mode].strike_everywhere(kind)))

@@ -1,0 +1,232 @@
+"""Runs, deaths, backfills and refreshes over a source that changes in every way, in any order: bronze is what the windows' rules say."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import Counter
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+
+from lakehouse import Lakehouse
+from lakehouse.errors import StorageError
+from lakehouse.lake import Lake
+from lakehouse.model.run import Cursor
+from tests.dying import DiedError, mortal
+from tests.lakes import change_source, open_shop, require_success, versions, write_project
+from tests.properties import model
+from tests.properties.model import Version
+from tests.properties.observed import Bronze, Read, Row
+
+FILES = {
+    "metadata/sources/shop.yml": "connection: shop\n",
+    "metadata/tables/shop/customers.yml": "from: customers\nmode: incremental\nkeys: id\ncursor: day\nlookback: 2d\nhistory: scd2\n",
+    "metadata/tables/shop/visits.yml": "from: visits\nmode: incremental\ncursor: day\nlookback: 2d\n",
+}
+SOURCE = """
+create table customers (id integer primary key, city text, day timestamp);
+create table visits (id integer, city text, day timestamp);
+"""
+TABLES = ("customers", "visits")
+LOOKBACK, FIRST_DAY = 2, datetime(2026, 1, 1, tzinfo=UTC)
+
+ids, cities, days = st.integers(1, 3), st.sampled_from(["Rome", "Oslo", None]), st.integers(0, 9)
+deaths = st.tuples(st.sampled_from(["before", "after", "error"]), st.integers(1, 14))
+
+
+def instant(day: int) -> datetime:
+    return FIRST_DAY + timedelta(days=day)
+
+
+def day_of(at: Cursor | None) -> int | None:
+    assert at is None or isinstance(at, datetime)
+    return None if at is None else (at - FIRST_DAY).days
+
+
+def literal(value: object) -> str:
+    return "null" if value is None else f"'{instant(value):%Y-%m-%d %H:%M:%S}'" if isinstance(value, int) else f"'{value}'"
+
+
+class Life(RuleBasedStateMachine):
+    """A source, the lake that follows it, and what the lake should hold."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.folder = write_project(Path(tempfile.mkdtemp(prefix="lakehouse-life-")), FILES)
+        self.today, self.has_note, self.settled, self.unrecorded = 5, False, False, 0
+        self.source: dict[str, list[Row]] = {name: [] for name in TABLES}
+        self.bronze = {"customers": Bronze(keyed=True), "visits": Bronze(keyed=False)}
+        self._change(SOURCE)
+
+    def _change(self, script: str) -> None:
+        change_source(self.folder / "source.db", script)
+        self.settled = False
+
+    def _open(self, fault: str = "") -> Lakehouse:
+        return open_shop(self.folder, clock=instant(self.today).isoformat(), fault=fault)
+
+    def _insert(self, table: str, row: Row) -> None:
+        columns = "id, city, day" + ", note" * self.has_note
+        values = f"{row.key}, {literal(row.city)}, {literal(row.day)}" + f", {literal(row.note)}" * self.has_note
+        self._change(f"insert or replace into {table} ({columns}) values ({values})")
+
+    @rule(key=ids, city=cities, day=days, noted=st.booleans())
+    def upsert(self, key: int, city: str | None, day: int, noted: bool) -> None:
+        """An insert, an update in its order, a late one, a tie, or no change at all."""
+        row = Row(key, city, day, "x" if noted and self.has_note else None)
+        self.source["customers"] = [other for other in self.source["customers"] if other.key != key] + [row]
+        self._insert("customers", row)
+
+    @rule(city=cities)
+    def correct(self, city: str | None) -> None:
+        """An update that moves no cursor."""
+        self.source["customers"] = [row._replace(city=city) for row in self.source["customers"]]
+        self._change(f"update customers set city = {literal(city)}")
+
+    @rule(key=ids, day=days, times=st.integers(1, 2))
+    def visit(self, key: int, day: int, times: int) -> None:
+        for _ in range(times):
+            self.source["visits"].append(row := Row(key, "Rome", day))
+            self._insert("visits", row)
+
+    @precondition(lambda self: not self.has_note)
+    @rule()
+    def widen(self) -> None:
+        """The source's tables get a column."""
+        self.has_note = True
+        self._change("alter table customers add column note text; alter table visits add column note text;")
+
+    @rule(more=st.integers(1, 3))
+    def time_passes(self, more: int) -> None:
+        self.today += more
+        self.settled = False
+
+    def _live(self, name: str, *, anew: bool = False) -> Read:
+        mark = self.bronze[name].watermark
+        return Read(None if anew or mark is None else mark - LOOKBACK, self.today, anew=anew)
+
+    def _expect(self, reads: dict[str, Read]) -> dict[str, Bronze]:
+        return {name: self.bronze[name].after(self.source[name], read) for name, read in reads.items()}
+
+    @rule()
+    def run(self) -> None:
+        expected = self._expect({name: self._live(name) for name in TABLES})
+        require_success(self._open())
+        self.bronze, self.settled = expected, True
+        self._require_silver()
+
+    @rule()
+    def refresh(self) -> None:
+        expected = self._expect({name: self._live(name, anew=True) for name in TABLES})
+        require_success(self._open(), full_refresh=True)
+        self.bronze, self.settled = expected, False
+        self._require_silver()
+
+    @rule(low=st.integers(0, 4), span=st.integers(1, 6))
+    def backfill(self, low: int, span: int) -> None:
+        expected = self._expect(dict.fromkeys(TABLES, Read(low, min(low + span, self.today), past=True)))
+        done = self._open().backfill(from_=instant(low), to=instant(low + span))
+        assert done.status in ("success", "unchanged"), [step.error for step in done.steps if step.error]
+        self.bronze, self.settled = expected, False
+        self._require_silver()
+
+    @rule(death=deaths, anew=st.booleans())
+    def die(self, death: tuple[str, int], anew: bool) -> None:
+        """Every table is as it was before the run or as it is after it, whole, its watermark with its rows."""
+        expected = self._expect({name: self._live(name, anew=anew) for name in TABLES})
+        self.unrecorded += 1
+        with mortal(), suppress(DiedError, StorageError):
+            done = self._open(":".join(map(str, death))).run(full_refresh=anew)
+            self.unrecorded -= all(step.step != "ledger" for step in done.steps)
+        for name in TABLES:
+            found = self._look(name)
+            assert found in (self.bronze[name], expected[name]), (name, found)
+            self.bronze[name] = found
+        self.settled = False
+
+    @precondition(lambda self: self.settled)
+    @rule()
+    def again(self) -> None:
+        """A run that finds nothing new makes no version (I6)."""
+        stands = versions(self.folder / "lake")
+        require_success(self._open())
+        assert versions(self.folder / "lake") == stands
+
+    def _look(self, name: str) -> Bronze:
+        """The bronze table as it is, its batches counted from 1."""
+        house = self._open()
+        with Lake.open(house.project, house.settings) as lake:
+            table, mark = lake.table("bronze", name), lake.watermark(name)
+            rows = [] if table is None else table.scan().sort("_batch").collect().to_dicts()
+        numbers = {batch: number for number, batch in enumerate(sorted({row["_batch"] for row in rows}), 1)}
+        assert len({(row["_batch"], row["_run_id"], row["_extracted_at"]) for row in rows}) == len(numbers), "two runs share a batch"
+        found = [(Row(row["id"], row["city"], day_of(row["day"]) or 0, row.get("note")), numbers[row["_batch"]]) for row in rows]
+        found.sort(key=lambda pair: (pair[1], str(pair[0])))
+        return Bronze(self.bronze[name].keyed, tuple(found), day_of(mark))
+
+    @invariant()
+    def bronze_is_what_was_shown(self) -> None:
+        """Each observation is there once (I1), and the watermark is the greatest value below the bound (I5)."""
+        for name in TABLES:
+            found = self._look(name)
+            assert found == self.bronze[name]
+            reached = [row.day for row, _ in found.rows]
+            assert found.watermark is None or found.watermark <= max(reached) < self.today
+
+    @invariant()
+    def the_ledger_tells_what_is(self) -> None:
+        """A step that the ledger calls a success is a commit of that run in its table, and the other way round (I8)."""
+        house = self._open()
+        recorded = {(row["run_id"], row["table"]) for row in house.history(1000) if row["step"] == "bronze" and row["status"] == "success"}
+        committed = set()
+        with Lake.open(house.project, house.settings) as lake:
+            for name in TABLES:
+                table = lake.table("bronze", name)
+                rows = [] if table is None else table.scan().select("_run_id").unique().collect()["_run_id"].to_list()
+                committed |= {(run_id, name) for run_id in rows}
+        assert recorded <= committed
+        assert len({run_id for run_id, _ in committed - recorded}) <= self.unrecorded
+
+    def _require_silver(self) -> None:
+        house, rows = self._open(), self.bronze["customers"].rows
+        seen = [Version(row.key, instant(row.day), f"{row.city}|{row.note}", batch) for row, batch in rows]
+        wanted = {row[:2] + row[3:] for row in model.history(seen, {version.seq: "" for version in seen})}
+        silver = house.scan("silver.customers").collect().to_dicts() if rows else []
+        found = [(r["id"], f"{r['city']}|{r.get('note')}", r["valid_from"], r["valid_to"], r["is_current"]) for r in silver]
+        assert Counter(found) == Counter(wanted)
+        kept = self.bronze["visits"].rows
+        visits = house.scan("silver.visits").collect().to_dicts() if kept else []
+        assert Counter((r["id"], day_of(r["day"])) for r in visits) == Counter((row.key, row.day) for row, _ in kept)
+
+    def teardown(self) -> None:
+        """Whatever happened, one run more brings all that its window shows, and the next one nothing."""
+        if hasattr(self, "folder"):
+            try:
+                self.run()
+                self.bronze_is_what_was_shown()
+                self.again()
+            finally:
+                shutil.rmtree(self.folder)
+
+
+def live(examples: int, steps: int) -> None:
+    checks = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
+    run_state_machine_as_test(
+        Life, settings=settings(max_examples=examples, stateful_step_count=steps, deadline=None, suppress_health_check=checks)
+    )
+
+
+def test_a_life() -> None:
+    live(6, 12)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("tenth", range(10))
+def test_many_lives(tenth: int) -> None:
+    live(100 + tenth, 20)
