@@ -45,6 +45,15 @@ def watermark_batch(cursor: str) -> str:
     return f"lakehouse.watermark_batch.{cursor}"
 
 
+SNAPSHOT, SNAPSHOT_ROWS = "lakehouse.snapshot", "lakehouse.snapshot_rows"
+"""The app transactions of the last commit that came of a complete read of the source: its batch, and how many rows the source had."""
+
+
+def tracked(origin: str) -> str:
+    """The app transaction that holds up to which version of its change tracking a source's table has been read."""
+    return f"lakehouse.tracked.{origin}"
+
+
 def backfilled(cursor: str, from_: int | None, to: int | None) -> str:
     """The app transaction of a backfill's commit: the window it read, by one cursor column, in the numbers of its values."""
     return f"lakehouse.backfill.{cursor}.{from_}.{to}"

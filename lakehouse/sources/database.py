@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -13,14 +12,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
-from lakehouse.errors import ContractError, SourceDataError, SourceError, UsageError
-from lakehouse.layout import COLUMN, IS_CURRENT, VALID_FROM, VALID_TO
+from lakehouse.errors import ContractError, SourceDataError, UsageError
+from lakehouse.layout import OP
 from lakehouse.model.run import Window
 from lakehouse.sources.condition import CursorColumn, inside, odd_kinds
 from lakehouse.sources.gate import Gate
 from lakehouse.sources.ranges import Ranges, Whole, split
+from lakehouse.sources.refused import broken, require_names, require_readable
 from lakehouse.sources.relation import newest, read_from, source_of
-from lakehouse.transform.arrow import arrow_schema
+from lakehouse.sources.tracking import changes, tracked
+from lakehouse.transform.arrow import arrow_schema, cast_batch
 from lakehouse.transform.cut import cut
 from lakehouse.transform.zone import zoned_batch
 
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
     from lakehouse.model.table import Table
     from lakehouse.model.types import DataType
     from lakehouse.sources.dialect import Dialect, SourceColumn, SourceTable
+    from lakehouse.sources.tracking import Tracked
 
-_UNDECODABLE = re.compile(r'FromSql\((\d+)\), cause: Some\((?:ConversionTo\()?"([^"]*)"')
 _HEAD, _MISFIT = "_lakehouse_head", "_lakehouse_misfit"
 
 
@@ -148,8 +149,8 @@ class Database:
                 given=f"columns {', '.join(by_name)}"[:400],
                 next_step="Correct the table's file, or bring the column back in the source.",
             )
-        _require_readable(table, [by_name.get(name) or by_case[name.lower()] for name in wanted])
-        _require_names(table, wanted, needed)
+        require_readable(table, [by_name.get(name) or by_case[name.lower()] for name in wanted])
+        require_names(table, wanted, needed)
         for name, kind in wanted.items():
             columns[name] = (by_name.get(name) or by_case[name.lower()], kind)
         described = Described(table, source, columns)
@@ -283,6 +284,26 @@ class Database:
                 if part.num_rows:
                     yield part
 
+    def tracked(self, what: Described) -> Tracked:
+        """What of a table's changes the database can tell; see `tracking.tracked` for what it raises."""
+        return tracked(self._dialect, what)
+
+    def changes(self, what: Described, since: int) -> Iterator[pa.RecordBatch]:
+        """The rows that changed after a number of the database's Change Tracking, and `_op`; see `tracking.changes`.
+
+        Raises:
+            SourceError: The database breaks off.
+            SourceDataError: A value does not fit its type.
+        """
+        where = f"{what.table.source}.{what.table.name}"
+        outputs = [exp.alias_(self._output(what, name, Window()), name, quoted=True) for name in what.columns]
+        query = exp.select(*outputs, exp.column(OP, quoted=True)).from_(changes(what, since)).sql(dialect=self._dialect.sql)
+        schema = arrow_schema(what.types).append(pa.field(OP, pa.string()))
+        with self._gate.enter(1):
+            for batch in self._stream([query], self._dialect.session(), list(what.columns), where):
+                if batch.num_rows:
+                    yield cast_batch(batch, schema, where)
+
     def _ranges(self, what: Described, window: Window, most: int, only: exp.Expr | None) -> AbstractContextManager[Ranges]:
         if only is not None:
             return nullcontext(Ranges([only], self._dialect.session()))
@@ -305,43 +326,11 @@ class Database:
         except BaseException as exc:  # connectorx panics with an exception that is no Exception
             if not isinstance(exc, Exception) and type(exc).__name__ != "PanicException":
                 raise
-            raise _broken(exc, columns, where) from None
+            raise broken(exc, columns, where) from None
 
     def close(self) -> None:
         """End the connection."""
         self._dialect.close()
-
-
-def _require_readable(table: Table, columns: Iterable[SourceColumn]) -> None:
-    """Refuse columns that no reader of this database can bring whole, before anything is read."""
-    blocked = [f"{column.name} ({column.native}): {column.obstacle}" for column in columns if column.obstacle]
-    if blocked:
-        raise ContractError(
-            f"columns cannot be read: {'; '.join(blocked)}",
-            where=f"metadata/tables/{table.source}/{table.name}.yml",
-            next_step="List the other columns under `columns`, or read a view of the source that gives these as text or bytes.",
-        )
-
-
-def _require_names(table: Table, wanted: Iterable[str], needed: Iterable[str]) -> None:
-    """Refuse names that cannot stand in the lake, and keys or cursors that are spelled otherwise than their column."""
-    where = f"metadata/tables/{table.source}/{table.name}.yml"
-    spelled = {name.lower(): name for name in wanted}
-    odd = [name for name in spelled.values() if not COLUMN.match(name) or name.lower() in (VALID_FROM, VALID_TO, IS_CURRENT)]
-    if odd:
-        raise ContractError(
-            f"the source's column names {', '.join(map(repr, odd))} cannot stand in the lake",
-            where=where,
-            expected="letters, digits and _, a letter first, and none of the lake's own names",
-            next_step="List the other columns under `columns`, or give them other names in a view of the source.",
-        )
-    if len(spelled) < len(list(wanted)):
-        raise ContractError("two columns differ only in case", where=where, next_step="List the one to read under `columns`.")
-    other = [f"{name} (there: {spelled[name.lower()]})" for name in sorted(needed) if spelled.get(name.lower(), name) != name]
-    if other:
-        raise ContractError(
-            f"names are spelled otherwise than in the source: {', '.join(other)}", where=where, next_step="Spell them alike."
-        )
 
 
 def _travels_as(column: SourceColumn, kind: DataType) -> DataType:
@@ -364,25 +353,6 @@ def _require_no_misfit(rows: pa.RecordBatch, what: Described, where: str) -> Non
             where=where,
             next_step="Correct the row in the source, or declare the column with a type that holds its values.",
         )
-
-
-def _broken(exc: BaseException, columns: list[str], where: str) -> SourceError:
-    """What the driver's error means: a value that it cannot decode, or a source that went away."""
-    if (found := _UNDECODABLE.search(str(exc))) and int(found[1]) < len(columns):
-        return SourceDataError(
-            f"column {columns[int(found[1])]} has a value that its type cannot hold ({found[2]})",
-            where=where,
-            next_step="Declare the column as string, or correct the value in the source.",
-        )
-    return SourceError(
-        f"the read broke off: {_first_line(exc)}",
-        where=where,
-        next_step="See that the source is up and the column types are declared, then run again.",
-    )
-
-
-def _first_line(exc: BaseException) -> str:
-    return (str(exc).splitlines() or [type(exc).__name__])[0][:300]
 
 
 def relation(what: Described) -> exp.Expr:
