@@ -89,6 +89,7 @@ def plan(select: Select = None, project: Project = Path(), output: Output = Form
 
 app.command()(loads.run)
 app.command()(loads.backfill)
+app.command()(loads.adopt)
 app.command()(loads.stream)
 app.command()(reconcile)
 
