@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from lakehouse.model.reconciliation import Reconciliation
     from lakehouse.model.run import Cursor, Run
     from lakehouse.pipeline.discover import Discovery
     from lakehouse.pipeline.walk import Around, Progress
@@ -83,6 +84,26 @@ class Lakehouse:
         """
         with self._lake() as lake:
             return backfill(lake, select, from_=from_, to=to, progress=progress, around=around)
+
+    def reconcile(
+        self,
+        select: Iterable[str] = (),
+        *,
+        heal: bool = False,
+        since: Cursor | None = None,
+        progress: Progress | None = None,
+        around: Around | None = None,
+    ) -> Reconciliation:
+        """Compare the selected tables with their sources; with `heal`, read again what differs and bring what follows up to date.
+
+        Raises:
+            MetadataError: The metadata has faults.
+            UsageError: A word names nothing, or the selection holds no table that can be compared.
+        """
+        from lakehouse.pipeline.reconcile import reconcile  # noqa: PLC0415  nothing else needs it
+
+        with self._lake() as lake:
+            return reconcile(lake, select, heal=heal, since=since, progress=progress, around=around)
 
     def stream(
         self,

@@ -91,6 +91,12 @@ class SourceUnreachableError(SourceError):
     transient = True
 
 
+class SourceBusyError(SourceError):
+    """The source has transactions open that a safe read must wait for: they may be gone later."""
+
+    transient = True
+
+
 class SourceDataError(SourceError):
     """A value of the source does not fit its declared type."""
 

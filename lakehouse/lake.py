@@ -5,23 +5,25 @@ from __future__ import annotations
 import uuid
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from threading import Lock, local
 from typing import TYPE_CHECKING, Self
 
 from lakehouse.catalog import Catalog, load
 from lakehouse.errors import StorageError, UsageError
-from lakehouse.layout import COMMITS, DEFINITION, LEDGER, consumed, lake_uri, layer_uris, table_uri, watermark
+from lakehouse.layout import COMMITS, DEFINITION, LEDGER, consumed, lake_uri, layer_uris, table_uri, watermark, watermark_batch
 from lakehouse.ledger import Ledger
 from lakehouse.model.run import Cursor, cursor_from_number
 from lakehouse.settings import Settings
 from lakehouse.storage.commits import Written, conflict
 from lakehouse.storage.delta import Table, create_table, open_table
 from lakehouse.storage.effects import Effects
+from lakehouse.storage.greatest import greatest_text
 from lakehouse.storage.leases import Leases, Turn
 from lakehouse.storage.place import Places
 from lakehouse.storage.process import require_not_forked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
     from pathlib import Path
@@ -32,9 +34,12 @@ if TYPE_CHECKING:
     from lakehouse.engines.duck import Duck, Session
     from lakehouse.model.extraction import Extraction
     from lakehouse.sources.database import Database
+    from lakehouse.sources.gate import Gate
 
 
 OPENED_AT_ONCE = 8
+WRITTEN_BY = {"heal": "bronze", "sweep": "bronze"}
+"""The layer that a step writes, where it has not the step's name."""
 
 
 def _new_id() -> str:
@@ -55,6 +60,8 @@ class Lake:
         effects: Counts every side effect.
         ledger: Where runs are recorded.
         extractions: The newest read of each table.
+        done: When each (step, table) that is done every so often was last done; None until somebody asks.
+        told: What ended the run from outside, such as Ctrl-C; empty until then. Threads beside the main one hear of it here only.
     """
 
     project: Path
@@ -66,8 +73,13 @@ class Lake:
     effects: Effects
     ledger: Ledger
     extractions: dict[str, Extraction] = field(default_factory=dict)
+    done: dict[tuple[str, str], datetime] | None = None
+    told: Sequence[BaseException] = ()
     _leases: Leases = field(init=False)
-    _databases: dict[str, Database] = field(default_factory=dict)
+    _databases: dict[tuple[str, int], Database] = field(default_factory=dict)
+    _gates: dict[str, Gate] = field(default_factory=dict)
+    _seats: local = field(default_factory=local)
+    _lock: Lock = field(default_factory=Lock)
     _duck: Duck | None = None
     _tables: dict[tuple[str, str], Table] = field(default_factory=dict)
     _ahead: dict[tuple[str, str], Future[Table | None]] = field(default_factory=dict)
@@ -75,7 +87,7 @@ class Lake:
     def __post_init__(self) -> None:
         """Name the terms of its leases."""
         term, patience = self.settings.lease_seconds, self.settings.wait_seconds
-        self._leases = Leases(lambda: self.run_id, self.effects, term=term, patience=patience)
+        self._leases = Leases(lambda: self.run_id, self.effects, term=term, patience=patience, go_on=self.go_on)
 
     @classmethod
     def open(cls, project: Path, settings: Settings | None = None) -> Lake:
@@ -108,25 +120,52 @@ class Lake:
         return self.settings.now()
 
     def database(self, source: str) -> Database:
-        """The connected database of a source; connected at its first use.
+        """The connected database of a source, one for each seat; connected at its first use.
 
         Raises:
             UsageError: Its connection has no URL.
             SourceError: It refuses or does not answer.
         """
-        if source not in self._databases:
+        place = (source, self._seat)
+        if place not in self._databases:
             from lakehouse.sources.database import Database, connect  # noqa: PLC0415  the driver is loaded where rows are read
+            from lakehouse.sources.gate import Gate  # noqa: PLC0415  as above
 
-            url = self.settings.url(self.catalog.sources[source].connection)
-            self._databases[source] = Database(connect(url, self.project), self.settings.batch_rows)
-        return self._databases[source]
+            about = self.catalog.sources[source]
+            gate = self._gates.setdefault(source, Gate(about.connections))
+            self._databases[place] = Database(connect(self.settings.url(about.connection), self.project), self.settings.batch_rows, gate)
+        return self._databases[place]
+
+    @property
+    def _seat(self) -> int:
+        return int(getattr(self._seats, "number", 0))
+
+    def sit(self, seat: int) -> None:
+        """Give this thread a seat of its own: connections serve one thread, and the same seat has the same ones in the next run."""
+        self._seats.number = seat
+
+    def go_on(self) -> None:
+        """Nothing, as long as the run goes on.
+
+        Raises:
+            KeyboardInterrupt: It was ended from outside.
+        """
+        if self.told:
+            raise KeyboardInterrupt
+
+    def while_on(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """The batches, for as long as the run goes on."""
+        for batch in batches:
+            self.go_on()
+            yield batch
 
     def engine(self) -> AbstractContextManager[Session]:
         """A session of the SQL engine, opened at its first use and shared by the whole run."""
-        if self._duck is None:
-            from lakehouse.engines.duck import Duck  # noqa: PLC0415  loaded where SQL runs
+        with self._lock:
+            if self._duck is None:
+                from lakehouse.engines.duck import Duck  # noqa: PLC0415  loaded where SQL runs
 
-            self._duck = Duck(int(self.settings.memory_limit), self.places.filesystems(self.layers.values()))
+                self._duck = Duck(int(self.settings.memory_limit), self.places.filesystems(self.layers.values()))
         return self._duck.session()
 
     def table(self, layer: str, name: str) -> Table | None:
@@ -159,16 +198,24 @@ class Lake:
     def watermark(self, name: str) -> Cursor | None:
         """The greatest value of a table's cursor that bronze has committed, or None."""
         bronze, cursor = self.table("bronze", name), self.catalog.tables[name].cursor
-        number = None if bronze is None or cursor is None else bronze.number(watermark(cursor))
+        if bronze is not None and cursor is not None and (batch := bronze.number(watermark_batch(cursor))) is not None:
+            return greatest_text(bronze, cursor, batch)
+        number = None if bronze is None or cursor is None else bronze.number(watermark(cursor, self.catalog.tables[name].cursor_zone))
         if bronze is None or cursor is None or number is None:
             return None
         kind = str(bronze.schema.field(cursor).type)
         return cursor_from_number(number, "timestamp" if kind.startswith("timestamp") else "date" if kind.startswith("date") else kind)
 
-    def forget(self) -> None:
-        """Drop all handles on tables: the next ones see what other runs wrote meanwhile."""
-        self._tables.clear()
-        self._drop_ahead()
+    def forget(self, node: str | None = None) -> None:
+        """Drop the handles on the tables of a node and on those it reads, or all: the next ones see what other runs wrote meanwhile."""
+        if node is None:
+            self._tables.clear()
+            self._drop_ahead()
+            return
+        own = {("gold", node), *self.catalog.inputs(node)} if node in self.catalog.models else {("bronze", node), ("silver", node)}
+        for place in own:
+            self._tables.pop(place, None)
+            self._ahead.pop(place, None)
 
     def _drop_ahead(self) -> None:
         for ahead in self._ahead.values():
@@ -205,8 +252,9 @@ class Lake:
         self._tables[layer, name] = create_table(turn.place, turn.name, schema, self.effects, turn)
         return self._tables[layer, name]
 
-    def end_step(self, layer: str, name: str) -> Written:
+    def end_step(self, step: str, name: str) -> Written:
         """What was committed to a table since its last step ended; the turn to write it, where it is still had, is given back."""
+        layer = WRITTEN_BY.get(step, step)
         self._leases.release(f"{layer}.{name}")
         table = self._tables.get((layer, name))
         return Written() if table is None else table.take_written()
@@ -223,13 +271,16 @@ class Lake:
         """End the connections to the sources and the SQL engine, and give back what is still held."""
         self._drop_ahead()
         self._leases.close()
-        self.disconnect()
+        for seat in {seat for _, seat in self._databases}:
+            self._disconnect(seat)
         if self._duck is not None:
             self._duck.close()
             self._duck = None
 
     def disconnect(self) -> None:
-        """End the connections to the sources; the next read connects again."""
-        for database in self._databases.values():
-            database.close()
-        self._databases.clear()
+        """End this seat's connections to the sources; the next read connects again."""
+        self._disconnect(self._seat)
+
+    def _disconnect(self, seat: int) -> None:
+        for place in [place for place in list(self._databases) if place[1] == seat]:
+            self._databases.pop(place).close()

@@ -32,9 +32,17 @@ DEFINITION = "lakehouse.definition"
 FAILED_CHECKS = "lakehouse.failed_checks"
 
 
-def watermark(cursor: str) -> str:
-    """The app transaction that holds a bronze table's greatest value of one cursor column: another cursor starts at the beginning."""
-    return f"lakehouse.watermark.{cursor}"
+def watermark(cursor: str, zone: str | None = None) -> str:
+    """The app transaction that holds a bronze table's greatest value of one cursor column, by the zone in which it was read.
+
+    Another cursor, or another zone, starts at the beginning.
+    """
+    return f"lakehouse.watermark.{cursor}" if zone is None else f"lakehouse.watermark.{cursor}@{zone}"
+
+
+def watermark_batch(cursor: str) -> str:
+    """The app transaction of a text cursor, which is no number: the batch whose greatest text is the watermark."""
+    return f"lakehouse.watermark_batch.{cursor}"
 
 
 def backfilled(cursor: str, from_: int | None, to: int | None) -> str:

@@ -85,6 +85,9 @@ class Settings(BaseSettings):
     wait_seconds: float = Field(default=60, ge=0, le=86_400)
     """`LAKEHOUSE_WAIT_SECONDS`: how long a run waits for another one that is writing the same table."""
 
+    tables_at_once: int = Field(default=1, ge=1, le=64)
+    """`LAKEHOUSE_TABLES_AT_ONCE`: how many tables and models a run brings up to date side by side."""
+
     clock: Annotated[datetime, AfterValidator(_utc)] | None = None
     """`LAKEHOUSE_CLOCK`: an ISO instant that stands for "now", here and in the source; for tests and replays."""
 

@@ -71,7 +71,8 @@ class Catalog:
             table = self.tables[name]
             rules = {rule: [expectation.that, expectation.otherwise] for rule, expectation in table.expect.items()}
             types = {column: str(shape.type) for column, shape in table.columns.items()}
-            words: object = [table.mode, table.keys, table.sequence, table.history, types, rules]
+            deletes = [table.apply_as_deletes] if table.apply_as_deletes else []
+            words: list[object] = [table.mode, table.keys, table.sequence, table.history, types, rules, *deletes]
         else:
             pointing = [
                 (fact, key, self.models[fact].references[key].model_dump(mode="json"), self._text(fact))

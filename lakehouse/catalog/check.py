@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lakehouse.catalog.select import check_condition, condition_columns, unknown_column
+from lakehouse.catalog.source_sql import condition_fault, query_fault
 from lakehouse.errors import Fault
 from lakehouse.layout import IS_CURRENT, VALID_FROM, VALID_TO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from lakehouse.catalog.catalog import Catalog
@@ -47,6 +48,20 @@ def check_tables(reading: Reading, catalog: Catalog) -> None:
             )
         for rule, expectation in table.expect.items():
             _check_rule(reading, f"Table:{name}", ("expect", rule, "that"), expectation.that, table.columns)
+        if table.apply_as_deletes:
+            _check_rule(reading, f"Table:{name}", ("apply_as_deletes",), table.apply_as_deletes, table.columns)
+
+
+def check_source_sql(reading: Reading, catalog: Catalog, dialects: Mapping[str, str | None]) -> None:
+    """Every `query` and `where` is SQL of its source's dialect, or of any one where the connection is not known here."""
+    for name, table in catalog.tables.items():
+        source = catalog.sources.get(table.source)
+        dialect = dialects.get(source.connection) if source else None
+        for key, text, fault in (("query", table.query, query_fault), ("where", table.where, condition_fault)):
+            if text and (what := fault(text, dialect)):
+                reading.fault(f"Table:{name}", (key,), what)
+        if table.query and dialect == "sqlite" and not table.columns:
+            reading.fault(f"Table:{name}", ("query",), "SQLite does not tell the types of a query's columns: declare them under `columns`")
 
 
 def _check_rule(reading: Reading, label: str, key: tuple[str, ...], text: str, columns: Iterable[str]) -> None:

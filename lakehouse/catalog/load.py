@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import BaseModel
 
 from lakehouse.catalog.catalog import Catalog
-from lakehouse.catalog.check import Reading, check_circles, check_columns, check_models, check_tables
+from lakehouse.catalog.check import Reading, check_circles, check_columns, check_models, check_source_sql, check_tables
 from lakehouse.catalog.document import Document, check, read, read_text
 from lakehouse.catalog.select import Select, parse_select
 from lakehouse.errors import Fault, MetadataError
@@ -23,8 +23,13 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=BaseModel)
 
 
-def load(project: Path, *, deep: bool = False) -> Catalog:
-    """The project's catalogue; `deep` also checks the columns that each SELECT names, and `prefect.yaml`.
+def load(project: Path, *, deep: bool = False, dialects: Mapping[str, str | None] | None = None) -> Catalog:
+    """The project's catalogue; `deep` also checks the columns that each SELECT names, the SQL meant for sources, and `prefect.yaml`.
+
+    Args:
+        project: Its folder.
+        deep: Check what a run need not look at, since it will see it anyway.
+        dialects: sqlglot's names of the dialects of connections, as far as they are known.
 
     Raises:
         MetadataError: With every fault of every file.
@@ -43,6 +48,7 @@ def load(project: Path, *, deep: bool = False) -> Catalog:
     check_circles(reading, catalog)
     if deep:
         check_columns(reading, catalog)
+        check_source_sql(reading, catalog, dialects or {})
         from lakehouse.catalog.deployments import check_deployments  # noqa: PLC0415  only `validate` looks at them, and a run starts sooner
 
         reading.faults += check_deployments(project)

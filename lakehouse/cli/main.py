@@ -17,6 +17,7 @@ from lakehouse.cli.doctor import doctor
 from lakehouse.cli.init import init
 from lakehouse.cli.options import Output, Project, Select, open_house
 from lakehouse.cli.output import Format, print_json, print_table, say
+from lakehouse.cli.reconcile import reconcile
 from lakehouse.errors import LakehouseError
 
 app = typer.Typer(name="lakehouse", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -51,10 +52,13 @@ app.command()(doctor)
 def validate(project: Project = Path(), output: Output = Format.TEXT) -> None:
     """Check all metadata and SQL, and prefect.yaml; report every fault of every file."""
     from lakehouse.catalog import load
+    from lakehouse.catalog.source_sql import dialect_of
     from lakehouse.errors import MetadataError
+    from lakehouse.settings import Settings
 
+    urls = Settings.load(project.resolve()).connection
     try:
-        catalog = load(project.resolve(), deep=True)
+        catalog = load(project.resolve(), deep=True, dialects={name: dialect_of(url.get_secret_value()) for name, url in urls.items()})
     except MetadataError as exc:
         if output is Format.JSON:
             print_json(
@@ -84,6 +88,7 @@ def plan(select: Select = None, project: Project = Path(), output: Output = Form
 app.command()(loads.run)
 app.command()(loads.backfill)
 app.command()(loads.stream)
+app.command()(reconcile)
 
 
 @app.command()

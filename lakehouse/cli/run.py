@@ -35,7 +35,7 @@ def run(
     output: Output = Format.TEXT,
 ) -> None:
     """Bring every table and model up to date."""
-    _finish(open_house(project).run(select or (), full_refresh=full_refresh, rebuild=rebuild or (), progress=_progress), output)
+    _finish(open_house(project).run(select or (), full_refresh=full_refresh, rebuild=rebuild or (), progress=show_progress), output)
 
 
 def backfill(
@@ -46,8 +46,8 @@ def backfill(
     output: Output = Format.TEXT,
 ) -> None:
     """Read a past window of incremental tables again, and bring all that follows up to date; the live watermark stays."""
-    low, high = _bound("--from", from_), _bound("--to", to)
-    report = open_house(project).backfill(select or (), from_=low, to=high, progress=_progress)
+    low, high = bound("--from", from_), bound("--to", to)
+    report = open_house(project).backfill(select or (), from_=low, to=high, progress=show_progress)
     for step in report.steps:
         if step.window:  # it may end below `--to`: what lies above the safe bound is not read
             say(f"{step.table}: read from {step.window['from']} to {step.window['to']}, the latter not included.")
@@ -113,7 +113,8 @@ def _tell(report: Run, came: int, output: Format, told: set[str]) -> set[str]:
     return failures
 
 
-def _bound(option: str, text: str) -> Cursor:
+def bound(option: str, text: str) -> Cursor:
+    """The bound of a window that an option names."""
     from lakehouse.errors import UsageError
     from lakehouse.model.run import parse_bound
 
@@ -157,7 +158,8 @@ def _finish(report: Run, output: Format) -> None:
     raise typer.Exit(exit_code(report))
 
 
-def _progress(step: Step) -> None:
+def show_progress(step: Step) -> None:
+    """A step as it ends, on stderr: a line on a terminal, and every error."""
     if sys.stderr.isatty():
         say(f"  {step.step:>6} {step.table:<24} {step.status:<10} {step.rows_out:>10,} rows {step.seconds:>8.2f} s")
     if step.status == "failed" and step.error:

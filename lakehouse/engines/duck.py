@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from contextlib import contextmanager, suppress
 from itertools import chain, count, islice
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -27,7 +28,7 @@ class Duck:
     def __init__(self, memory_limit: int, filesystems: Iterable[Any] = ()) -> None:
         """Open it in UTC, holding at most `memory_limit` bytes of its own, with file systems (of fsspec) beside the local one."""
         self._spill = tempfile.TemporaryDirectory(prefix="lakehouse-", ignore_cleanup_errors=True)
-        self._numbers = count(1)
+        self._numbers, self._lock = count(1), Lock()
         self._connection = duckdb.connect(
             config={
                 "memory_limit": f"{max(memory_limit // 1024**2, 64)}MiB",
@@ -44,7 +45,8 @@ class Duck:
     @contextmanager
     def session(self) -> Iterator[Session]:
         """A session with a catalogue of its own; its tables are gone when it ends."""
-        name, connection = f"session_{next(self._numbers)}", self._connection.cursor()
+        with self._lock:
+            name, connection = f"session_{next(self._numbers)}", self._connection.cursor()
         try:
             schemas = "; ".join(f"create schema {layer}" for layer in (*LAYERS, "ledger"))
             connection.execute(f"attach ':memory:' as {name}; use {name}; {KEY_MACRO}; {schemas}")

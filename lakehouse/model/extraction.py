@@ -29,8 +29,10 @@ class Extraction:
         whole: Take every row as a new observation, also those that bronze has already (a full refresh of a table with keys;
             rows without keys can only be counted, so that taking them twice would double them).
         past: The window is a backfill's: the live watermark stays where it is.
+        keys: How many keys the read is limited to; None for a window. The live watermark stays where it is.
         rows: How many rows the stream has shown.
-        greatest: The greatest cursor value it has shown.
+        greatest: The greatest cursor value it has shown, odd ones apart.
+        rejected: How many of the rows that were new to bronze silver does not take.
         error: What broke it; engines that read the stream hide it.
     """
 
@@ -41,6 +43,8 @@ class Extraction:
     stream: Iterator[pa.RecordBatch]
     whole: bool = False
     past: bool = False
+    keys: int | None = None
     rows: int = 0
     greatest: Cursor | None = None
+    rejected: int = 0
     error: BaseException | None = None

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
-Cursor = datetime | date | int
+Cursor = datetime | date | int | str
 Status = Literal["success", "unchanged", "failed", "skipped", "interrupted"]
 Reads = Literal["window", "backfill", "refresh"]
 _EPOCH, _EPOCH_DAY = datetime(1970, 1, 1, tzinfo=UTC), date(1970, 1, 1)
@@ -17,10 +17,31 @@ def cursor_to_number(value: Cursor) -> int:
 
     >>> cursor_to_number(date(1970, 1, 3))
     2
+
+    Raises:
+        TypeError: A text has no number.
     """
+    if isinstance(value, str):
+        raise TypeError("a text has no number")
     if isinstance(value, datetime):
         return (value - _EPOCH) // timedelta(microseconds=1)
     return (value - _EPOCH_DAY).days if isinstance(value, date) else value
+
+
+def following(value: Cursor) -> Cursor | None:
+    """The first cursor value above one, or None where there is none; of texts, the first without the sign that no database keeps.
+
+    >>> following(date(2024, 2, 28))
+    datetime.date(2024, 2, 29)
+    """
+    if isinstance(value, str):
+        return value + "\x01"
+    try:
+        if isinstance(value, datetime):
+            return value + timedelta(microseconds=1)
+        return value + timedelta(days=1) if isinstance(value, date) else value + 1
+    except OverflowError:
+        return None
 
 
 def parse_bound(text: str) -> Cursor:
@@ -58,11 +79,22 @@ def cursor_from_number(number: int, kind: str) -> Cursor:
 
 
 @dataclass(frozen=True, slots=True)
+class Odd:
+    """Rows that no window holds: their cursor is NULL, infinite, or at or above `ahead` (None: for a cursor that is no time)."""
+
+    ahead: Cursor | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
-    """The piece of a source that one read covers: `cursor >= from_ AND cursor < to`; None is unbounded."""
+    """The piece of a source that one read covers: `cursor >= from_ AND cursor < to`; None is unbounded.
+
+    With `odd` the read brings these rows too.
+    """
 
     from_: Cursor | None = None
     to: Cursor | None = None
+    odd: Odd | None = None
 
     def __str__(self) -> str:
         """`[from, to)` for people."""

@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 from pydantic import AliasChoices, BeforeValidator, Field, StringConstraints, model_validator
 
 from lakehouse.layout import IS_CURRENT, VALID_FROM, VALID_TO
+from lakehouse.model.cursor import OddCursors, SetBy, with_type, without_type
 from lakehouse.model.types import INTEGERS, TypeName
-from lakehouse.model.words import ColumnName, Frozen, Lookback, Misfit, Sentence, SourceObject, TableName
+from lakehouse.model.words import ColumnName, Frozen, Lookback, Misfit, Sentence, SourceObject, Span, TableName, Zone
 
 
 def _listed(given: object) -> object:
@@ -26,6 +27,8 @@ class Source(Frozen):
     """What the source is; a database's dialect follows from its connection's URL."""
     connection: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
     """The connection's NAME; its URL is in `LAKEHOUSE_CONNECTION__<NAME>`."""
+    connections: Annotated[int, Field(ge=1, le=256)] | None = None
+    """How many connections may read rows of the source at once, all its tables together; default: as many as its tables ask for."""
     description: Sentence | None = None
     owner: Sentence | None = None
 
@@ -51,13 +54,41 @@ class Expectation(Frozen):
     description: Sentence | None = None
 
 
+class Deletes(Frozen):
+    """How rows that vanish from the source are noticed; `deletes: sweep` is short for `deletes: {detect: sweep}`."""
+
+    detect: Literal["none", "column", "sweep", "tracking"] = "none"
+    """`column`: the source marks them, see `apply_as_deletes`; `sweep`: its keys are read and compared; `tracking`: it tells them."""
+    every: Span | None = None
+    """How often a sweep is made; default: with every run."""
+    at_most: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """The share of the table's keys that one sweep may bury, above a hundred; more is a fault of the source."""
+    empty: Literal["stop", "apply"] = "stop"
+    """What a source without any row means where there were rows before: `stop` is a fault of the source, `apply` buries them all."""
+
+
+class Reconcile(Frozen):
+    """How often a run compares the table with its source by itself."""
+
+    every: Span
+    """A run that begins so long after the last comparison makes another one, and heals what differs."""
+
+
+def _deletes(given: object) -> object:
+    return {"detect": given} if isinstance(given, str) else given
+
+
 class Table(Frozen):
     """`metadata/tables/<source>/<table>.yml`; the file's name is the table's name in the lake."""
 
     name: TableName
     source: TableName
-    object: SourceObject = Field(alias="from")
-    """The source's own table, optionally with its schema."""
+    object: SourceObject = Field(default="", alias="from")
+    """The source's own table, optionally with its schema; a table has this or a `query`."""
+    query: Annotated[str, StringConstraints(min_length=1, max_length=20_000)] | None = None
+    """One SELECT in the source's own SQL, read in the place of a table."""
+    where: Annotated[str, StringConstraints(min_length=1, max_length=4000)] | None = None
+    """A condition in the source's own SQL: rows for which it is not true are not read, and are none of the table's rows."""
     description: Sentence | None = None
     owner: Sentence | None = None
     tags: tuple[TableName, ...] = ()
@@ -72,28 +103,97 @@ class Table(Frozen):
     """How far below the watermark each window starts again."""
     start_at: datetime | int | None = Field(default=None, validation_alias=AliasChoices("start_at", "from_date"))
     """Where the very first window starts; default: at the beginning."""
+    partitions: Annotated[int, Field(ge=1, le=64)] = 1
+    """In how many ranges of the cursor, else of the first key, a large read is cut; each is read over a connection of its own."""
+    lag: Lookback = timedelta(0)
+    """How far below the source's safe bound each window ends: a span, or for integer cursors a number of ids."""
+    cursor_zone: Zone | None = None
+    """The zone (such as `Europe/Berlin`) of a cursor without one: its values are local times there, and become UTC at the door."""
+    cursor_set_by: SetBy = "database"
+    """Who sets the cursor: the database's own clock or counter, or the application, which needs a `lag`."""
+    odd_cursors: OddCursors = "stop"
+    """What becomes of rows whose cursor is NULL, infinite or more than a day ahead: `stop` the load; `reject` them (kept in bronze,
+    not taken by silver); or `read_once`: they come with every window, and the time of extraction orders them."""
     history: Literal["scd1", "scd2"] = "scd1"
+    deletes: Annotated[Deletes, BeforeValidator(_deletes)] = Deletes()
+    apply_as_deletes: Annotated[str, StringConstraints(min_length=1, max_length=4000)] | None = None
+    """A row-wise SQL condition in DuckDB's dialect, true in rows that say their key is gone (`deletes: column`)."""
     columns: dict[ColumnName, Annotated[Column, BeforeValidator(_column)]] = Field(default_factory=dict)
     """The columns to read and their types; empty: all that the source has, as it declares them."""
     expect: dict[TableName, Expectation] = Field(default_factory=dict)
+    reconcile: Reconcile | None = None
+    """When a run compares the table with its source (`lakehouse reconcile --heal`); default: when a person asks for it."""
 
     @property
     def sequence(self) -> str | None:
         """The column that orders versions, or None for the time of extraction."""
         return self.sequence_by or self.cursor
 
+    @property
+    def marked(self) -> bool:
+        """Whether bronze says of each row what it is: the table can have tombstones or rejects."""
+        return self.deletes.detect in ("sweep", "tracking") or self.odd_cursors == "reject"
+
+    @property
+    def buries(self) -> bool:
+        """Whether keys that the source no longer shows get tombstones."""
+        return self.deletes.detect in ("sweep", "tracking")
+
+    @property
+    def origin(self) -> str:
+        """What people look at in the source: its table, or the query by the place where it stands."""
+        return self.object or "(the table's query)"
+
+    @property
+    def range_column(self) -> str | None:
+        """The column by whose ranges a large read is cut: the cursor, else the first key."""
+        return self.cursor or (self.keys[0] if self.keys else None)
+
     @model_validator(mode="after")
     def _agree(self) -> Table:
+        if bool(self.object) is (self.query is not None):
+            raise Misfit("expected either `from` or `query`" + (", given both" if self.query else ""), "query" if self.query else "from")
         if self.mode == "incremental" and not self.cursor:
             raise Misfit("mode incremental needs a `cursor`", "cursor")
         if self.mode == "full" and (self.cursor or self.lookback or self.start_at is not None):
             raise Misfit("mode full takes no `cursor`, `lookback` or `start_at`", "mode")
+        for what, key in without_type(self):
+            raise Misfit(what, key)
         if self.history == "scd2" and not self.keys:
             raise Misfit("history scd2 needs `keys`", "history")
         if len(set(self.keys)) < len(self.keys):
             raise Misfit("`keys` names a column twice", "keys")
+        self._agree_on_deletes()
+        if self.partitions > 1:
+            self._agree_on_partitions()
         self._agree_on_columns()
         return self
+
+    def _agree_on_deletes(self) -> None:
+        detect = self.deletes.detect
+        if detect != "none" and not self.keys:
+            raise Misfit("deletes are found by `keys`", "deletes")
+        if (detect == "column") is not (self.apply_as_deletes is not None):
+            raise Misfit(
+                "`deletes: column` and `apply_as_deletes` need each other", "deletes" if detect == "column" else "apply_as_deletes"
+            )
+        if detect == "sweep" and self.mode == "full":
+            raise Misfit("a sweep is for modes that read what is new", "deletes")
+        if detect == "tracking":
+            raise Misfit("`tracking` needs mode change_tracking", "deletes")
+        if self.deletes.every is not None and detect != "sweep":
+            raise Misfit("`every` is a sweep's", "deletes", "every")
+        if self.odd_cursors == "read_once" and detect in ("sweep", "tracking") and self.sequence == self.cursor:
+            raise Misfit("where keys can go, rows without their cursor need another `sequence_by`", "odd_cursors")
+
+    def _agree_on_partitions(self) -> None:
+        name = self.range_column
+        if name is None:
+            raise Misfit("needs a `cursor` or `keys`, by whose ranges the read is cut", "partitions")
+        declared = self.columns.get(name)
+        kinds = (*INTEGERS, "date", "timestamp") if self.cursor else INTEGERS
+        if declared is not None and declared.type.name not in kinds:
+            raise Misfit(f"cannot cut by {name!r}, a {declared.type}; allowed: {', '.join(kinds)}", "partitions")
 
     def _agree_on_columns(self) -> None:
         if self.columns:
@@ -112,11 +212,5 @@ class Table(Frozen):
     def _agree_on_cursor(self) -> None:
         if self.cursor is None:
             return
-        kind = self.columns[self.cursor].type.name
-        if kind not in (*INTEGERS, "date", "timestamp"):
-            raise Misfit(f"{self.cursor!r} is a {kind}; allowed: {', '.join(INTEGERS)}, date, timestamp", "cursor")
-        spans = timedelta if kind in ("date", "timestamp") else int
-        if self.lookback and not isinstance(self.lookback, spans):
-            raise Misfit(f"does not fit a {kind} cursor; expected {'a span such as 30d' if spans is timedelta else 'a number'}", "lookback")
-        if self.start_at is not None and isinstance(self.start_at, int) is (spans is timedelta):
-            raise Misfit(f"does not fit a {kind} cursor; expected {'an instant' if spans is timedelta else 'a number'}", "start_at")
+        for what, key in with_type(self, self.columns[self.cursor].type.name):
+            raise Misfit(what, key)

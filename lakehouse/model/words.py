@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, StringConstraints, WithJsonSchema
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _DURATION = re.compile(r"^(\d{1,6})\s*([smhdw])$")
@@ -56,6 +57,39 @@ Lookback = Annotated[
     WithJsonSchema({"anyOf": [{"type": "string", "pattern": _DURATION.pattern}, {"type": "integer", "minimum": 0}]}),
 ]
 
+
+def parse_span(text: object) -> timedelta:
+    """A span of time above zero: `30d`, `12h`, `15m`, `10s`, `2w`.
+
+    Raises:
+        ValueError: The text is none.
+    """
+    if isinstance(span := parse_lookback(text), timedelta) and span > timedelta(0):
+        return span
+    raise ValueError(f"{text!r} is no span of time above zero; allowed: a number and a unit such as 30d, 12h, 15m, 10s, 2w")
+
+
+Span = Annotated[
+    timedelta,
+    BeforeValidator(parse_span),
+    PlainSerializer(_write_lookback),
+    WithJsonSchema({"type": "string", "pattern": _DURATION.pattern}),
+]
+
+
+def parse_zone(text: str) -> str:
+    """The name of a time zone that this machine knows.
+
+    Raises:
+        ValueError: It knows none of that name.
+    """
+    try:
+        return ZoneInfo(text).key
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{text!r} is no time zone; expected a name of the IANA database such as Europe/Berlin or UTC") from None
+
+
+Zone = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z0-9_+-]*(/[A-Z][A-Za-z0-9_+-]*)*$"), AfterValidator(parse_zone)]
 ColumnName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,62}$")]
 TableName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 SourceObject = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_$ ]{0,62}(\.[A-Za-z_][A-Za-z0-9_$ ]{0,62}){0,2}$")]

@@ -38,7 +38,7 @@ def attempt(
     lake.extractions.pop(node, None)
     ended: BaseException | None = None
     try:
-        done = Step(step, node, "interrupted") if told else _planned_anew(lake, work)
+        done = Step(step, node, "interrupted") if told else _planned_anew(lake, node, work)
     except (KeyboardInterrupt, SystemExit, GeneratorExit) as exc:
         ended, done = exc, Step(step, node, "interrupted")
     except BaseException as exc:  # noqa: BLE001  the engines' panics are no Exceptions
@@ -51,7 +51,7 @@ def attempt(
     return done, ended
 
 
-def _planned_anew(lake: Lake, work: Callable[[], Step]) -> Step:
+def _planned_anew(lake: Lake, node: str, work: Callable[[], Step]) -> Step:
     """The step's work; where another run wrote its table meanwhile, it looks again and starts over."""
     for _ in range(RETRIES):
         try:
@@ -59,7 +59,7 @@ def _planned_anew(lake: Lake, work: Callable[[], Step]) -> Step:
         except BusyError:
             raise
         except ConflictError:
-            lake.forget()
+            lake.forget(node)
     return work()
 
 
@@ -69,7 +69,7 @@ def _failed(lake: Lake, step: str, node: str, exc: BaseException) -> Step:
         if isinstance(told, SourceError):
             lake.disconnect()  # a connection that broke stays broken: the next read connects again
         if isinstance(told, StorageError):
-            lake.forget()  # so may a handle on a table
+            lake.forget(node)  # so may a handle on a table
         return Step(step, node, "failed", error=facts(told))
     if logging.getLogger("lakehouse").isEnabledFor(logging.DEBUG):
         logging.getLogger("lakehouse").debug("the step's traceback", exc_info=exc)

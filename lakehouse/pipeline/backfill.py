@@ -83,6 +83,8 @@ def _window(from_: Cursor, to: Cursor) -> Window:
 
 
 def _instant(bound: Cursor) -> datetime | int:
+    if isinstance(bound, str):
+        raise UsageError("a text is no bound", given=bound, next_step="Give two times or two integers.")
     if isinstance(bound, datetime):
         return bound.replace(tzinfo=UTC) if bound.tzinfo is None else bound.astimezone(UTC)
     return datetime.combine(bound, time(), UTC) if isinstance(bound, date) else bound

@@ -143,7 +143,7 @@ def _connection(project: Path, settings: Settings, name: str) -> list[Check]:
         server = ask(dialect)
     checks = [Check(label, "ok", f"{server.product} answers")]
     if server.blind:
-        checks.append(Check(label, "warn", server.blind, "grant pg_read_all_stats to the login, or choose a long lookback."))
+        checks.append(Check(label, "warn", server.blind, "grant pg_read_all_stats to the login."))
     if server.skew is not None:
         seconds = server.skew.total_seconds()
         off = abs(seconds) > SKEW_SECONDS

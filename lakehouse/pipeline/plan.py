@@ -6,6 +6,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from lakehouse.model.run import Window
+from lakehouse.pipeline.comparing import is_due
 from lakehouse.stages.extract import watermark_less_lookback
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def plan(lake: Lake, select: Iterable[str] = ()) -> list[dict[str, Any]]:
         if node in lake.catalog.tables:
             table = lake.catalog.tables[node]
             rows.append({"step": "bronze", "table": node, **_bronze(lake, table)})
+            rows += [{"step": step, "table": node, **_row("compare", reason)} for step, reason in _looks(lake, table)]
             moving.add(("bronze", node))
             rows.append({"step": "silver", "table": node, **_built(lake, "silver", node, moving)})
             moving.add(("silver", node))
@@ -42,14 +44,24 @@ def _row(action: str, reason: str, window: Window | None = None) -> dict[str, An
 
 def _bronze(lake: Lake, table: Table) -> dict[str, Any]:
     if table.mode == "full":
-        return _row("read", f"the whole of {table.object}; rows that differ are kept")
+        return _row("read", f"the whole of {table.origin}; rows that differ are kept")
     mark = lake.watermark(table.name)
     if mark is None:
         since = "the beginning" if table.start_at is None else str(table.start_at)
-        return _row("read", f"first load of {table.object} from {since} up to the source's clock")
+        return _row("read", f"first load of {table.origin} from {since} up to the source's clock")
     kind = "date" if not isinstance(mark, datetime) and isinstance(mark, date) else ""
     window = Window(watermark_less_lookback(lake, table, kind))
     return _row("read", f"{table.cursor} from the watermark {mark} less the look-back {table.lookback}", window)
+
+
+def _looks(lake: Lake, table: Table) -> list[tuple[str, str]]:
+    """What is due beside the window."""
+    looks = []
+    if table.deletes.detect == "sweep" and is_due(lake, "sweep", table.name, table.deletes.every):
+        looks.append(("sweep", f"the keys of {table.origin} with those of bronze; a key that is gone is ended"))
+    if table.reconcile is not None and is_due(lake, "reconcile", table.name, table.reconcile.every):
+        looks.append(("reconcile", f"{table.origin} with bronze's last observations; what differs is read again"))
+    return looks
 
 
 def _built(lake: Lake, layer: str, name: str, moving: set[tuple[str, str]]) -> dict[str, Any]:

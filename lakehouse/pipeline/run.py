@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lakehouse.errors import UsageError
 from lakehouse.model.run import Run, Step
+from lakehouse.pipeline.comparing import due_parts
 from lakehouse.pipeline.walk import walk
 from lakehouse.stages.bronze import append
 from lakehouse.stages.extract import extract
@@ -54,6 +55,7 @@ def run(
         table = lake.catalog.tables[node]
         return [
             ("bronze", lambda: append(lake, extract(lake, table, full_refresh=full_refresh))),
+            *due_parts(lake, table),
             silver(lake, node, rebuild=node in folded),
         ]
 

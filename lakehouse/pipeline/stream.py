@@ -33,8 +33,8 @@ def stream(
 ) -> Iterator[Run]:
     """Poll the sources and run what came; one report a poll, as it ends.
 
-    A poll that fails does not end the stream: the next one does what is due. The ledger keeps the polls that changed something
-    or failed otherwise than the one before.
+    A poll that fails does not end the stream: the next one does what is due. The ledger keeps the polls that changed something,
+    made a comparison, or failed otherwise than the one before.
     The catalogue is the one of the stream's start.
 
     Args:
@@ -59,7 +59,7 @@ def stream(
 
     def is_news(report: Run) -> bool:
         failures = {(step.table, (step.error or {}).get("message", "")) for step in report.steps if step.status == "failed"}
-        new = once or any(step.status == "success" for step in report.steps) or not failures <= told
+        new = once or any(step.status == "success" or step.step == "reconcile" for step in report.steps) or not failures <= told
         told.clear()
         told.update(failures)
         return new

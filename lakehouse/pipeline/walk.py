@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from lakehouse.errors import StorageError
 from lakehouse.model.run import Run, Step
+from lakehouse.pipeline.abreast import abreast
 from lakehouse.pipeline.attempt import attempt, facts
 from lakehouse.pipeline.signals import heard
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from lakehouse.lake import Lake
+    from lakehouse.model.run import Status
 
     Progress = Callable[[Step], None]
     Work = Callable[[], list[Step]]
@@ -46,33 +49,87 @@ def walk(
     nodes = list(nodes)
     report = Run(lake.run_id, "success", lake.now(), metadata=lake.catalog.digest())
     begun = time.monotonic()
-    failed: set[str] = set()
     stopped = False
     lake.open_ahead(nodes)
     with heard() as told:
+        lake.told = told
+        works = _Works(lake, parts, _one_by_one(progress), around, told)
         try:
-            for node in nodes:
-                blocked = sorted(lake.catalog.graph.above(node) & failed)
-                work = _Work(lake, node, parts(node), progress, told)
-                try:
-                    steps = work.skipped(f"{', '.join(blocked)} failed before it") if blocked else around(node, work) if around else work()
-                except BaseException:
-                    report.steps += work.steps
-                    raise
-                failed |= {node} if any(step.status == "failed" for step in steps) else set()
-                report.steps += steps
-                if told:
-                    raise told[0]  # noqa: TRY301  who does the work may have taken it for a failure of the table
-            report.status = "failed" if failed else "success" if any(step.status == "success" for step in report.steps) else "unchanged"
+            if lake.settings.tables_at_once == 1 or around:
+                for node in nodes:
+                    works.do(node)
+            else:
+                graph = lake.catalog.graph
+                abreast({node: graph.above(node) for node in nodes}, works.do, lake.settings.tables_at_once, lake.sit)
+            report.status = works.status()
         except BaseException as exc:  # also who does the work, or is told of it, may break: what was committed stands in the report
             stopped = bool(told) or isinstance(exc, (KeyboardInterrupt, SystemExit))
             report.status = "interrupted" if stopped else "failed"
             raise
         finally:
+            report.steps += [step for node in nodes for step in works.steps(node)]
             report.seconds = round(time.monotonic() - begun, 3)
             if stopped or record(report):
                 _record(lake, report, progress)
     return report
+
+
+def _one_by_one(progress: Progress | None) -> Progress | None:
+    """The progress, told of one step at a time."""
+    lock = Lock()
+
+    def tell(step: Step) -> None:
+        if progress:
+            with lock:
+                progress(step)
+
+    return tell if progress else None
+
+
+class _Works:
+    """The work of all nodes of a run, done in any order that keeps each after what it needs."""
+
+    def __init__(
+        self,
+        lake: Lake,
+        parts: Callable[[str], list[Part]],
+        progress: Progress | None,
+        around: Around | None,
+        told: Sequence[BaseException],
+    ) -> None:
+        self._lake, self._parts, self._progress, self._around, self._told = lake, parts, progress, around, told
+        self._above = lake.catalog.graph.above
+        self._failed: set[str] = set()
+        self._steps: dict[str, list[Step]] = {}
+
+    def do(self, node: str) -> None:
+        """Do a node, or skip it where something that it needs has failed.
+
+        Raises:
+            BaseException: What ended the run from outside, also where who does the work took it for a failure of the table.
+        """
+        blocked = sorted(self._above(node) & self._failed)
+        work = _Work(self._lake, node, self._parts(node), self._progress, self._told)
+        around = self._around
+        try:
+            steps = work.skipped(f"{', '.join(blocked)} failed before it") if blocked else around(node, work) if around else work()
+        except BaseException:
+            self._steps[node] = work.steps
+            raise
+        self._steps[node] = steps
+        if any(step.status == "failed" for step in steps):
+            self._failed.add(node)
+        if self._told:
+            raise self._told[0]
+
+    def steps(self, node: str) -> list[Step]:
+        """The node's steps, as far as they went."""
+        return self._steps.get(node, [])
+
+    def status(self) -> Status:
+        """What all of it came to."""
+        changed = any(step.status == "success" for steps in self._steps.values() for step in steps)
+        return "failed" if self._failed else "success" if changed else "unchanged"
 
 
 class _Work:

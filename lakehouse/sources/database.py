@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -15,13 +16,21 @@ from sqlglot import exp
 from lakehouse.errors import ContractError, SourceDataError, SourceError, SourceUnreachableError, UsageError
 from lakehouse.layout import COLUMN, IS_CURRENT, VALID_FROM, VALID_TO
 from lakehouse.model.run import Window
-from lakehouse.transform.arrow import arrow_schema, cast_batch
+from lakehouse.sources.condition import CursorColumn, inside, odd_kinds
+from lakehouse.sources.gate import Gate
+from lakehouse.sources.ranges import Ranges, Whole, split
+from lakehouse.sources.relation import read_from, source_of
+from lakehouse.transform.arrow import arrow_schema
+from lakehouse.transform.cut import cut
+from lakehouse.transform.zone import zoned_batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
     from datetime import datetime
     from pathlib import Path
 
+    from lakehouse.model.run import Cursor
     from lakehouse.model.table import Table
     from lakehouse.model.types import DataType
     from lakehouse.sources.dialect import Dialect, SourceColumn, SourceTable
@@ -91,13 +100,23 @@ class Described:
         """The lake's types of the columns."""
         return {name: kind for name, (_, kind) in self.columns.items()}
 
+    @property
+    def cursor(self) -> CursorColumn:
+        """The cursor's column; for tables that have one."""
+        return CursorColumn(*self.columns[self.table.cursor or ""], self.table.cursor_zone)
+
 
 class Database:
     """A connected source database."""
 
-    def __init__(self, dialect: Dialect, batch_rows: int) -> None:
-        """Keep the dialect; `batch_rows` bounds one Arrow batch."""
-        self._dialect, self._batch_rows = dialect, batch_rows
+    def __init__(self, dialect: Dialect, batch_rows: int, gate: Gate | None = None) -> None:
+        """Keep the dialect; `batch_rows` bounds one Arrow batch, `gate` how many connections read the source at once."""
+        self._dialect, self._batch_rows, self._gate = dialect, batch_rows, gate or Gate()
+
+    @property
+    def dialect(self) -> Dialect:
+        """The kind of database, with the connection that it keeps for questions."""
+        return self._dialect
 
     def describe(self, table: Table) -> Described:
         """What of the source's table is read, and as which types.
@@ -106,7 +125,7 @@ class Database:
             SourceError: The table is not there.
             ContractError: A declared column is not there, or a needed one.
         """
-        source = self._dialect.describe(table.object)
+        source = source_of(self._dialect, table)
         by_name = {column.name: column for column in source.columns}
         by_case = {column.name.lower(): column for column in source.columns}
         columns: dict[str, tuple[SourceColumn, DataType]] = {}
@@ -114,8 +133,9 @@ class Database:
         needed = {*wanted, *table.keys, *(name for name in (table.cursor, table.sequence_by) if name)}
         missing = sorted(name for name in needed if name not in by_name and name.lower() not in by_case)
         if missing:
+            gives = "the query gives" if table.query else f"the source's table {'.'.join(source.parts)} has"
             raise ContractError(
-                f"the source's table {'.'.join(source.parts)} has no column {', '.join(missing)}",
+                f"{gives} no column {', '.join(missing)}",
                 where=f"metadata/tables/{table.source}/{table.name}.yml",
                 given=f"columns {', '.join(by_name)}"[:400],
                 next_step="Correct the table's file, or bring the column back in the source.",
@@ -126,14 +146,56 @@ class Database:
             columns[name] = (by_name.get(name) or by_case[name.lower()], kind)
         return Described(table, source, columns)
 
-    def bound(self) -> datetime:
-        """An instant in UTC below which no row of a transaction still under way can appear, where the database stamps its rows."""
-        return self._dialect.bound()
+    def bound(self, *, lagged: bool = False) -> datetime:
+        """An instant in UTC below which no row of a transaction still under way can appear, where the database stamps its rows.
 
-    def rows_without_cursor(self, what: Described) -> bool:
-        """Whether a row exists that no window can hold, since its cursor is NULL, infinite or of another type."""
-        column, kind = what.columns[what.table.cursor or ""]
-        return self._dialect.value(self._dialect.rows_without_cursor(relation(what), column, kind)) is not None
+        Args:
+            lagged: Whether the table declares a lag: then a bound will do that open transactions may slip under.
+
+        Raises:
+            SourceError: The database cannot give one now.
+        """
+        return self._dialect.bound(lagged=lagged)
+
+    def rows_without_cursor(self, what: Described, ahead: Cursor | None = None) -> bool:
+        """Whether a row exists that no window can hold: its cursor is NULL, infinite, of another type, or at or above `ahead`."""
+        return self._any(what, exp.or_(*self._odd(what, ahead).values()))
+
+    def rows_of_no_cursor(self, what: Described) -> bool:
+        """Whether a row exists whose cursor is a value, and yet none of its type: no read can bring it."""
+        unfit = self._dialect.unfit(what.cursor.column, what.cursor.kind)
+        return unfit is not None and self._any(what, unfit)
+
+    def odd_counts(self, what: Described, ahead: Cursor | None = None) -> dict[str, int]:
+        """How many rows `rows_without_cursor` means, by what is odd about them."""
+        count = exp.select(exp.Count(this=exp.Star())).from_(relation(what))
+        found = {name: int(str(self._dialect.value(count.where(condition)))) for name, condition in self._odd(what, ahead).items()}
+        return {name: rows for name, rows in found.items() if rows}
+
+    def odd_query(self, what: Described, ahead: Cursor | None = None) -> str:
+        """The statement that shows the rows that `rows_without_cursor` means."""
+        return exp.select("*").from_(relation(what)).where(exp.or_(*self._odd(what, ahead).values())).sql(dialect=self._dialect.sql)
+
+    def _any(self, what: Described, condition: exp.Expr) -> bool:
+        return self._dialect.value(self._dialect.rows_where(relation(what), what.cursor.column, condition)) is not None
+
+    def _odd(self, what: Described, ahead: Cursor | None) -> dict[str, exp.Expr]:
+        return odd_kinds(self._dialect, what.cursor, ahead)
+
+    def require_cursor(self, what: Described) -> None:
+        """Refuse a cursor that the database orders otherwise than the lake, and a declared zone for one that has its own.
+
+        Raises:
+            ContractError: It is such a cursor.
+        """
+        column = what.cursor.column
+        self._dialect.require_cursor(column, what.cursor.kind)
+        if what.table.cursor_zone is not None and self._dialect.is_zoned(column):
+            raise ContractError(
+                f"cursor {column.name} is a {column.native}, whose values are instants already",
+                where=f"metadata/tables/{what.table.source}/{what.table.name}.yml",
+                next_step="Leave `cursor_zone` out.",
+            )
 
     def greatest(self, what: Described) -> int | None:
         """The greatest value of an integer cursor, or None for an empty table."""
@@ -141,15 +203,20 @@ class Database:
         found = self._dialect.value(exp.select(exp.Max(this=exp.column(column.name, quoted=True))).from_(relation(what)))
         return None if found is None else int.from_bytes(found) if isinstance(found, bytes) else int(str(found))
 
-    def query(self, what: Described, window: Window, rows: int | None = None) -> str:
-        """The one statement that reads a window, or its first rows, in the database's dialect."""
+    def ceiling(self, what: Described) -> int:
+        """A number above every committed value of an integer cursor; where the database tells, the least that is still under way."""
+        query = self._dialect.least_open(what.cursor.column)
+        if query is not None:
+            return int(str(self._dialect.value(query)))
+        greatest = self.greatest(what)
+        return 0 if greatest is None else greatest + 1
+
+    def query(self, what: Described, window: Window, rows: int | None = None, range_: exp.Expr | None = None) -> str:
+        """The one statement that reads a window, or a range of it, or its first rows, in the database's dialect."""
         misfits = {
             name: misfit for name, (column, kind) in what.columns.items() if (misfit := self._dialect.misfit(column, kind)) is not None
         }
-        outputs = [
-            exp.alias_(_unless(misfits.get(name), self._dialect.output(column, kind)), name, quoted=True)
-            for name, (column, kind) in what.columns.items()
-        ]
+        outputs = [exp.alias_(_unless(misfits.get(name), self._output(what, name, window)), name, quoted=True) for name in what.columns]
         if self._dialect.has_head:
             marks = exp.Case()
             for name, misfit in misfits.items():
@@ -157,11 +224,9 @@ class Database:
             outputs += [exp.alias_(exp.Literal.number(0), _HEAD), exp.alias_(marks, _MISFIT)]
         query = exp.select(*outputs).from_(relation(what))
         if what.table.cursor:
-            cursor, _ = what.columns[what.table.cursor]
-            query = query.where(
-                *([] if window.from_ is None else [self._dialect.at_least(cursor, window.from_)]),
-                *([] if window.to is None else [self._dialect.below(cursor, window.to)]),
-            )
+            query = query.where(*inside(self._dialect, what.cursor, window))
+        if range_ is not None:
+            query = query.where(range_)
         if self._dialect.has_head:
             heads = [
                 exp.alias_(self._dialect.head(_travels_as(column, kind)), name, quoted=True)
@@ -174,33 +239,52 @@ class Database:
             query = query.limit(rows + self._dialect.has_head)
         return query.sql(dialect=self._dialect.sql)
 
-    def read(self, what: Described, window: Window, rows: int | None = None) -> Iterator[pa.RecordBatch]:
-        """The rows of a window, or its first `rows`, as batches of exactly the described columns and types; one statement, so one snapshot.
+    def _output(self, what: Described, name: str, window: Window) -> exp.Expr:
+        column, kind = what.columns[name]
+        maybe_infinite = name == what.table.cursor and window.odd is not None
+        return self._dialect.cursor_output(column, kind) if maybe_infinite else self._dialect.output(column, kind)
+
+    def read(self, what: Described, window: Window, rows: int | None = None, *, only: exp.Expr | None = None) -> Iterator[pa.RecordBatch]:
+        """The rows of a window, its first `rows` or `only` those of a condition, as batches of exactly the described columns and types.
+
+        One statement, so one snapshot; a large window of a table with `partitions` is several, see `ranges.split`.
 
         Raises:
+            ContractError: The table cannot be cut into its `partitions`.
             SourceError: The database breaks off.
             SourceDataError: A value does not fit its type.
         """
         where = f"{what.table.source}.{what.table.name}"
         schema = arrow_schema(what.types)
-        for batch in self._stream(self.query(what, window, rows), list(what.columns), where):
-            part = batch
-            if self._dialect.has_head:
-                part = part.filter(pc.equal(part.column(_HEAD), 0))
-                _require_no_misfit(part, what, where)
-            if part.num_rows:
-                part = _cut(cast_batch(part, schema, where), what.table.cursor, window)
-            if part.num_rows:
-                yield part
+        most = what.table.partitions if rows is None and only is None else 1
+        with self._gate.enter(most) as granted, self._ranges(what, window, granted, only) as ranges:
+            queries = [self.query(what, window, rows, one) for one in ranges.conditions]
+            for batch in self._stream(queries, ranges.session, list(what.columns), where):
+                part = batch
+                if self._dialect.has_head:
+                    part = part.filter(pc.equal(part.column(_HEAD), 0))
+                    _require_no_misfit(part, what, where)
+                if part.num_rows:
+                    part = cut(zoned_batch(part, schema, what.table.cursor, what.table.cursor_zone, where), what.table.cursor, window)
+                if part.num_rows:
+                    yield part
 
-    def _stream(self, query: str, columns: list[str], where: str) -> Iterator[pa.RecordBatch]:
+    def _ranges(self, what: Described, window: Window, most: int, only: exp.Expr | None) -> AbstractContextManager[Ranges]:
+        if only is not None:
+            return nullcontext(Ranges([only], self._dialect.session()))
+        column, kind = what.columns[what.table.range_column or next(iter(what.columns))]
+        bounds = inside(self._dialect, what.cursor, replace(window, odd=None)) if what.table.cursor else []
+        whole = Whole(what.table, relation(what), bounds, column, kind, nulls=window.odd is not None or not bounds)
+        return split(self._dialect, whole, most, self._batch_rows)
+
+    def _stream(self, queries: list[str], session: list[str], columns: list[str], where: str) -> Iterator[pa.RecordBatch]:
         try:
             yield from connectorx.read_sql(
                 self._dialect.driver_url(),
-                [*self._dialect.rehearsal(query), query],
+                [*self._dialect.rehearsal(queries[0]), *queries],
                 return_type="arrow_stream",
                 batch_size=self._batch_rows,
-                pre_execution_query=self._dialect.session() or None,
+                pre_execution_query=session or None,
             )
         except (GeneratorExit, KeyboardInterrupt, SystemExit, SourceDataError):
             raise
@@ -293,26 +377,6 @@ def _first_line(exc: BaseException) -> str:
     return (str(exc).splitlines() or [type(exc).__name__])[0][:300]
 
 
-def relation(what: Described) -> exp.Table:
+def relation(what: Described) -> exp.Expr:
     """What a query of this table reads from."""
-    parts = what.source.parts
-    return exp.table_(parts[-1], db=parts[-2] if len(parts) > 1 else None, quoted=True)
-
-
-def _cut(batch: pa.RecordBatch, cursor: str | None, window: Window) -> pa.RecordBatch:
-    """The rows that are really inside the window: a dialect may bring a few more."""
-    if cursor is None:
-        return batch
-    column = _comparable(batch.column(cursor))
-    low, high = (bound.as_py() for bound in pc.min_max(column).values())
-    if window.from_ is not None and (column.null_count or low < window.from_):
-        batch = batch.filter(pc.greater_equal(column, pa.scalar(window.from_, column.type)))
-        column = _comparable(batch.column(cursor))
-    if window.to is not None and (column.null_count or high >= window.to):
-        batch = batch.filter(pc.less(column, pa.scalar(window.to, column.type)))
-    return batch
-
-
-def _comparable(column: pa.Array) -> pa.Array:
-    """Integers as wide as any bound: a bound may lie beyond a narrow type."""
-    return column.cast(pa.int64()) if pa.types.is_integer(column.type) else column
+    return read_from(what.table, what.source.parts)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from sqlglot import exp
 
-from lakehouse.errors import ContractError
+from lakehouse.errors import ContractError, SourceError
 from lakehouse.model.types import INTEGERS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from lakehouse.model.run import Cursor
@@ -63,6 +65,19 @@ class ListedTable:
     rows: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """One moment of a database that several connections can read.
+
+    Attributes:
+        session: What a connection runs to read at that moment.
+        value: The first value of the first row of a query at that moment, or None.
+    """
+
+    session: list[str]
+    value: Callable[[exp.Expr], object]
+
+
 class Dialect(Protocol):
     """One kind of database. Every statement is built as a tree and written in the dialect `sql`."""
 
@@ -71,6 +86,12 @@ class Dialect(Protocol):
 
     has_head: ClassVar[bool]
     """Whether a read starts with a typed row that is no data, since the driver guesses types from the first row."""
+
+    parallel: ClassVar[bool] = True
+    """Whether several connections can read a table faster than one."""
+
+    types_queries: ClassVar[bool] = True
+    """Whether the database tells the types of a query's columns."""
 
     def driver_url(self) -> str:
         """The URL for connectorx, secrets included."""
@@ -84,9 +105,26 @@ class Dialect(Protocol):
         """
         ...
 
+    def described(self, query: exp.Query) -> tuple[SourceColumn, ...]:
+        """The columns of a query's result as the database names and types them; it brings no row.
+
+        Raises:
+            SourceError: The database refuses the query.
+        """
+        ...
+
     def session(self) -> list[str]:
         """Statements that the driver's own connection runs before a read; none by default."""
         return []
+
+    @contextmanager
+    def frozen(self) -> Iterator[Frozen | None]:
+        """A moment of the database that can be read over several connections until the block ends, or None where it has no such thing.
+
+        Raises:
+            SourceError: The database refuses, or went away.
+        """
+        yield None
 
     def rehearsal(self, query: str) -> list[str]:  # noqa: ARG002  for the dialects that need it
         """Statements with the query's columns and no rows, to go before it, where the driver would else run the query twice."""
@@ -100,12 +138,27 @@ class Dialect(Protocol):
         """
         ...
 
-    def bound(self) -> datetime:
-        """An instant in UTC, by the database's clock, below which no transaction still under way can show a row that it stamps itself."""
+    def bound(self, *, lagged: bool = False) -> datetime:
+        """An instant in UTC, by the database's clock, below which no transaction still under way can show a row that it stamps itself.
+
+        Args:
+            lagged: Whether the table declares a lag, so that a bound is welcome which open transactions may slip under.
+
+        Raises:
+            SourceError: The database cannot give one now.
+        """
         ...
+
+    def least_open(self, column: SourceColumn) -> exp.Expr | None:  # noqa: ARG002  for the dialects that number changes themselves
+        """A query for the least number that a transaction under way may give the column; None where the database does not tell."""
+        return None
 
     def value(self, query: exp.Expr) -> object:
         """The first value of the first row of a query, or None."""
+        ...
+
+    def rows(self, query: exp.Expr) -> list[tuple[object, ...]]:
+        """The rows of a query whose result is small, as the database's driver gives them."""
         ...
 
     def output(self, column: SourceColumn, kind: DataType) -> exp.Expr:
@@ -120,13 +173,43 @@ class Dialect(Protocol):
         """True for values that cannot travel exactly; None where the database's own types leave none."""
         ...
 
-    def no_cursor(self, column: SourceColumn, kind: DataType) -> exp.Expr:
-        """True for rows whose cursor no window can hold, such as NULL or infinity."""
-        ...
+    def require_cursor(self, column: SourceColumn, kind: DataType) -> None:
+        """Refuse a column that the database does not order as this type does.
 
-    def rows_without_cursor(self, table: exp.Table, column: SourceColumn, kind: DataType) -> exp.Query:
-        """A query that gives something where `no_cursor` is true for a row of the table; by its index, where the cursor has one."""
-        return exp.select(exp.Literal.number(1)).from_(table).where(self.no_cursor(column, kind)).limit(1)
+        Raises:
+            ContractError: It is such a column.
+        """
+
+    def is_zoned(self, column: SourceColumn) -> bool:  # noqa: ARG002  most types have no zone
+        """Whether the column's own values are instants, whatever a session's zone."""
+        return False
+
+    def infinite(self, column: SourceColumn, kind: DataType) -> exp.Expr | None:  # noqa: ARG002  most databases know no infinity
+        """True for times beyond the years 1 to 9999; None where the database has none."""
+        return None
+
+    def unfit(self, column: SourceColumn, kind: DataType) -> exp.Expr | None:  # noqa: ARG002  a typed column has none
+        """True for values that are no cursor at all, neither NULL nor infinite; None where the column can hold none."""
+        return None
+
+    def no_cursor(self, column: SourceColumn, kind: DataType) -> exp.Expr:
+        """True for rows whose cursor no window can hold: NULL, infinity, or no value of its type.
+
+        Raises:
+            ContractError: The column cannot be a cursor of this type.
+        """
+        self.require_cursor(column, kind)
+        others = (self.infinite(column, kind), self.unfit(column, kind))
+        missing = exp.column(column.name, quoted=True).is_(exp.null())
+        return exp.or_(missing, *(other for other in others if other is not None))
+
+    def rows_where(self, table: exp.Expr, column: SourceColumn, condition: exp.Expr) -> exp.Query:  # noqa: ARG002  for those who go by its index
+        """A query that gives something where a condition on the ends of the column's order holds for a row of the table."""
+        return exp.select(exp.Literal.number(1)).from_(table).where(condition).limit(1)
+
+    def cursor_output(self, column: SourceColumn, kind: DataType) -> exp.Expr:
+        """As `output`, for a cursor that may be infinite: infinity travels as the first or last time that there is."""
+        return self.output(column, kind)
 
     def at_least(self, column: SourceColumn, bound: Cursor) -> exp.Expr:
         """A condition that holds for every row whose cursor is at or above `bound`, and for few others."""
@@ -149,12 +232,32 @@ def pick(name: str, candidates: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
     return exact or [parts for parts in candidates if tuple(part.lower() for part in parts[-len(wanted) :]) == folded]
 
 
+def the_one(name: str, found: list[tuple[str, ...]], where: str, several: str, missing: str = "") -> tuple[str, ...]:
+    """The only candidate that `name` can mean; `several` says how to choose among more, `missing` what else to know of none.
+
+    Raises:
+        SourceError: There is none, or several.
+    """
+    if not found:
+        raise SourceError(
+            f"table {name} does not exist or may not be seen",
+            where=where,
+            next_step=f"Correct `from` in the table's file, or grant the right{missing}.",
+        )
+    if len(found) > 1:
+        given = ", ".join(".".join(parts) for parts in found)
+        raise SourceError(f"table {name} can mean several", where=where, given=given, next_step=several)
+    return found[0]
+
+
 def require_ordered(column: SourceColumn, kind: DataType, where: str) -> None:
     """Refuse a cursor whose own type the database does not order as its lake type: texts, and numbers read from them.
 
     Raises:
         ContractError: It is such a column.
     """
+    if kind.name == "string":
+        return
     own = column.type.name
     fits = own in ("date", "timestamp") if kind.name in ("date", "timestamp") else own in (*INTEGERS, "decimal")
     if not fits:

@@ -8,13 +8,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import pymysql
+from pymysql.constants import FIELD_TYPE, FLAG
 from sqlglot import exp
 from typing_extensions import override
 
 from lakehouse.errors import LakehouseError, SourceError, SourceUnreachableError, UsageError
+from lakehouse.model.cursor import TIMES
 from lakehouse.model.types import MAX_PRECISION, DataType
 from lakehouse.sources.address import Address
-from lakehouse.sources.dialect import Dialect, ListedTable, SourceColumn, SourceTable, pick, require_ordered
+from lakehouse.sources.dialect import Dialect, ListedTable, SourceColumn, SourceTable, pick, require_ordered, the_one
 
 if TYPE_CHECKING:
     from lakehouse.model.run import Cursor
@@ -39,7 +41,28 @@ TYPES = {
     "datetime": "timestamp",
     "timestamp": "timestamp",
 }
+_WIRE = {
+    FIELD_TYPE.TINY: "tinyint",
+    FIELD_TYPE.SHORT: "smallint",
+    FIELD_TYPE.INT24: "mediumint",
+    FIELD_TYPE.LONG: "int",
+    FIELD_TYPE.LONGLONG: "bigint",
+    FIELD_TYPE.YEAR: "year",
+    FIELD_TYPE.FLOAT: "float",
+    FIELD_TYPE.DOUBLE: "double",
+    FIELD_TYPE.BIT: "bit",
+    FIELD_TYPE.DATE: "date",
+    FIELD_TYPE.NEWDATE: "date",
+    FIELD_TYPE.DATETIME: "datetime",
+    FIELD_TYPE.TIMESTAMP: "timestamp",
+    FIELD_TYPE.TIME: "time",
+    FIELD_TYPE.JSON: "json",
+    FIELD_TYPE.GEOMETRY: "geometry",
+    242: "vector",
+}
+_BYTES = 63  # the "character set" of what is no text
 _UNSIGNED = {"tinyint": "smallint", "smallint": "integer", "mediumint": "integer", "int": "bigint"}
+_STRING = DataType("string")
 _TEXTS = ("char", "varchar", "tinytext", "text", "mediumtext", "longtext")
 _SHAPES = re.compile(r"^(geom|point|linestring|polygon|multi)")
 _TABLES = """
@@ -170,23 +193,25 @@ class Mysql(Dialect):
         if "." not in name:
             here = str(self._fetch("select database()")[0][0])
             rows = [parts for parts in rows if parts[0] == here]
-        found = pick(name, rows)
-        if not found:
-            raise SourceError(
-                f"table {name} does not exist or may not be seen",
-                where=self._where,
-                next_step="Correct `from` in the table's file, or grant the right; a table of another database is `database.table`.",
-            )
-        if len(found) > 1:
-            several = ", ".join(".".join(parts) for parts in found)
-            raise SourceError(f"table {name} can mean several", where=self._where, given=several, next_step="Write its exact case.")
-        columns = self._fetch(_COLUMNS, found[0])
+        other = "; a table of another database is `database.table`"
+        parts = the_one(name, pick(name, rows), self._where, "Write its exact case.", other)
+        columns = self._fetch(_COLUMNS, parts)
         return SourceTable(
-            found[0],
+            parts,
             tuple(
                 SourceColumn(column, native, lake_type(native), required=nullable == "NO", obstacle=obstacle(native))
                 for column, native, nullable in columns
             ),
+        )
+
+    @override
+    def described(self, query: exp.Query) -> tuple[SourceColumn, ...]:
+        with self._execute(query.sql(dialect=self.sql)) as cursor:
+            fields = cursor._result.fields  # noqa: SLF001  `description` leaves out the flags and the character set
+        return tuple(
+            SourceColumn(field.name, native, lake_type(native), obstacle=obstacle(native))
+            for field in fields
+            for native in [_declared(field)]
         )
 
     @override
@@ -211,21 +236,25 @@ class Mysql(Dialect):
         ]
 
     def _fetch(self, statement: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
+        with self._execute(statement, values) as cursor:
+            return list(cursor.fetchall())
+
+    def _execute(self, statement: str, values: tuple[object, ...] = ()) -> Any:  # noqa: ANN401  pymysql has no types
+        cursor = self._connection.cursor()
         try:
-            with self._connection.cursor() as cursor:
-                cursor.execute(statement, values or None)
-                return list(cursor.fetchall())
+            cursor.execute(statement, values or None)
         except pymysql.err.MySQLError as exc:
             text = str(exc.args[-1]) if exc.args else type(exc).__name__
             if isinstance(exc, pymysql.err.InterfaceError) or (exc.args and exc.args[0] in _BROKEN):
                 raise SourceUnreachableError(f"the connection broke: {text}", where=self._where, next_step="Run again.") from exc
             raise SourceError(f"the query failed: {text}", where=self._where, next_step="See that the user may read the table.") from exc
+        return cursor
 
     @override
-    def bound(self) -> datetime:
+    def bound(self, *, lagged: bool = False) -> datetime:
         """The server's clock less one second: MySQL tells nobody without the right PROCESS when other transactions began.
 
-        A row that a transaction stamps before this instant and commits after the read is brought by the look-back.
+        A row that a transaction stamps before this instant and commits after the read is held for by the lag, or brought by the look-back.
         """
         return cast("datetime", self._fetch("select utc_timestamp(6) - interval 1 second")[0][0]).replace(tzinfo=UTC)
 
@@ -233,6 +262,10 @@ class Mysql(Dialect):
     def value(self, query: exp.Expr) -> object:
         rows = self._fetch(query.sql(dialect=self.sql))
         return rows[0][0] if rows else None
+
+    @override
+    def rows(self, query: exp.Expr) -> list[tuple[object, ...]]:
+        return list(self._fetch(query.sql(dialect=self.sql)))
 
     @override
     def output(self, column: SourceColumn, kind: DataType) -> exp.Expr:
@@ -258,17 +291,25 @@ class Mysql(Dialect):
         return None
 
     @override
-    def no_cursor(self, column: SourceColumn, kind: DataType) -> exp.Expr:
+    def require_cursor(self, column: SourceColumn, kind: DataType) -> None:
         require_ordered(column, kind, self._where)
+
+    @override
+    def is_zoned(self, column: SourceColumn) -> bool:
+        return _word(column.native) == "timestamp"
+
+    @override
+    def unfit(self, column: SourceColumn, kind: DataType) -> exp.Expr | None:
+        if kind.name not in TIMES:
+            return None
         native = exp.column(column.name, quoted=True)
-        missing: exp.Expr = native.is_(exp.null())
-        if kind.name not in ("date", "timestamp"):
-            return missing
-        parts = (exp.Anonymous(this=part, expressions=[native.copy()]) for part in ("MONTH", "DAYOFMONTH"))
-        return exp.or_(missing, *(part.eq(0) for part in parts))
+        return exp.or_(*(exp.Anonymous(this=part, expressions=[native.copy()]).eq(0) for part in ("MONTH", "DAYOFMONTH")))
 
     @override
     def at_least(self, column: SourceColumn, bound: Cursor) -> exp.Expr:
+        if isinstance(bound, str):
+            text = exp.cast(self.output(column, _STRING), "char character set utf8mb4", dialect=self.sql)
+            return exp.GTE(this=exp.cast(text, "binary", dialect=self.sql), expression=exp.HexString(this=bound.encode().hex()))
         return exp.GTE(this=exp.column(column.name, quoted=True), expression=_literal(bound))
 
     @override
@@ -294,6 +335,17 @@ def obstacle(native: str) -> str:
     return "the driver does not know vectors" if word == "vector" else ""
 
 
+def _declared(field: Any) -> str:  # noqa: ANN401  as above
+    """A column of a result as COLUMN_TYPE would write it (the protocol's "Column Definition": a decimal's length counts sign and point)."""
+    unsigned = bool(field.flags & FLAG.UNSIGNED)
+    if field.type_code in (FIELD_TYPE.DECIMAL, FIELD_TYPE.NEWDECIMAL):
+        return f"decimal({field.length - (field.scale > 0) - (not unsigned)},{field.scale})"
+    word = _WIRE.get(field.type_code)
+    if word is None:
+        return "enum" if field.flags & (FLAG.ENUM | FLAG.SET) else "varbinary" if field.charsetnr == _BYTES else "text"
+    return f"{word}({field.length})" + " unsigned" * unsigned if word in ("tinyint", "bit") else word + " unsigned" * unsigned
+
+
 def _tls(mode: str, authority: str | None) -> ssl.SSLContext | None:
     if mode == "DISABLED":
         return None
@@ -306,6 +358,8 @@ def _tls(mode: str, authority: str | None) -> ssl.SSLContext | None:
 def _literal(bound: Cursor) -> exp.Expr:
     if isinstance(bound, int):
         return exp.Literal.number(bound)
+    if isinstance(bound, str):
+        return exp.Literal.string(bound)
     if isinstance(bound, datetime):
         text = bound.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ")
         return exp.cast(exp.Literal.string(text), "datetime(6)", dialect="mysql")

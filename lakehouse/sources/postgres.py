@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from contextlib import closing, contextmanager
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import psycopg
 from sqlglot import exp
 from typing_extensions import override
 
-from lakehouse.errors import LakehouseError, SourceError, SourceUnreachableError, UsageError
+from lakehouse.errors import ContractError, LakehouseError, SourceError, SourceUnreachableError, UsageError
+from lakehouse.model.cursor import TIMES
 from lakehouse.model.types import MAX_PRECISION, DataType
 from lakehouse.sources.address import Address
-from lakehouse.sources.dialect import Dialect, ListedTable, SourceColumn, SourceTable, pick
+from lakehouse.sources.dialect import Dialect, Frozen, ListedTable, SourceColumn, SourceTable, pick, the_one
+from lakehouse.sources.horizon import Horizon
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lakehouse.model.run import Cursor
 
 CONNECT_SECONDS = 5
@@ -31,17 +37,21 @@ TYPES = {
     "timestamp": "timestamp",
     "timestamptz": "timestamp",
 }
+_ENDS = {
+    "date": ("0001-01-01", "9999-12-31"),
+    "timestamp": ("0001-01-01 00:00:00", "9999-12-31 23:59:59.999999"),
+    "timestamptz": ("0001-01-01 00:00:00+00", "9999-12-31 23:59:59.999999+00"),
+}
+_TEXT = DataType("string")
+_ORDERED = ("UTF8", "LATIN1", "SQL_ASCII")
+"""Encodings whose bytes have the order of UTF-8's."""
 _COLUMNS = """
 select a.attname, t.typname, a.atttypmod, a.attnotnull
 from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = a.atttypid
 where a.attrelid = %s and a.attnum > 0 and not a.attisdropped order by a.attnum
 """
-_BOUND = """
-select least(
-    now() - interval '1 second',
-    (select min(xact_start) from pg_catalog.pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()),
-    (select min(prepared) from pg_catalog.pg_prepared_xacts where database = current_database()))
-"""
+_ONE_MOMENT = "begin isolation level repeatable read read only"
+_TYPES = "select oid, typname from pg_catalog.pg_type where oid = any(%s)"
 _TABLES = """
 select n.nspname, c.relname, c.oid, pg_catalog.pg_table_is_visible(c.oid)
 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
@@ -107,8 +117,13 @@ class Postgres(Dialect):
         address = Address.of(url, "PostgreSQL", "postgresql", 5432)
         self._where = address.where
         self._url = address.url("postgresql", {key: value for key, value in address.options.items() if key == "sslmode"})
+        self._own_url = url
+        self._connection = self._connect()
+        self._horizon = Horizon(self._fetch, self._where)
+
+    def _connect(self) -> psycopg.Connection[tuple[Any, ...]]:
         try:
-            self._connection = psycopg.connect(url, connect_timeout=CONNECT_SECONDS, autocommit=True, application_name="lakehouse")
+            return psycopg.connect(self._own_url, connect_timeout=CONNECT_SECONDS, autocommit=True, application_name="lakehouse")
         except psycopg.OperationalError as exc:
             raise self._refused(exc) from None
         except psycopg.Error:
@@ -144,23 +159,28 @@ class Postgres(Dialect):
         found = pick(name, [(str(row[0]), str(row[1])) for row in rows])
         visible = [parts for parts in found if any(row[:2] == parts and row[3] for row in rows)]
         found = visible if len(found) > 1 and visible else found
-        if not found:
-            raise SourceError(
-                f"table {name} does not exist or may not be seen",
-                where=self._where,
-                next_step="Correct `from` in the table's file, or grant the right.",
-            )
-        if len(found) > 1:
-            several = ", ".join(".".join(parts) for parts in found)
-            raise SourceError(f"table {name} can mean several", where=self._where, given=several, next_step="Write `from` with its schema.")
-        oid = next(row[2] for row in rows if row[:2] == found[0])
+        parts = the_one(name, found, self._where, "Write `from` with its schema.")
+        oid = next(row[2] for row in rows if row[:2] == parts)
         columns = self._fetch(_COLUMNS, (oid,))
         return SourceTable(
-            found[0],
+            parts,
             tuple(
                 SourceColumn(column, native, lake_type(native, modifier), required=required)
                 for column, native, modifier, required in columns
             ),
+        )
+
+    @override
+    def described(self, query: exp.Query) -> tuple[SourceColumn, ...]:
+        found = self._execute(query.sql(dialect=self.sql)).description or ()
+        names = dict(self._fetch(_TYPES, ([column.type_code for column in found],)))
+        return tuple(
+            SourceColumn(
+                column.name,
+                names[column.type_code],
+                lake_type(names[column.type_code], 0 if column.precision is None else ((column.precision << 16) | (column.scale or 0)) + 4),
+            )
+            for column in found
         )
 
     @override
@@ -170,9 +190,30 @@ class Postgres(Dialect):
             for schema, name, is_view, keys, indexed, rows in self._fetch(_LISTED)
         ]
 
+    @override
+    @contextmanager
+    def frozen(self) -> Iterator[Frozen | None]:
+        """A snapshot that a connection of its own holds and exports ("Snapshot Synchronization Functions" of the manual)."""
+        with closing(self._connect()) as connection:
+            ask = partial(self._execute, connection=connection)
+            for statement in ("set idle_in_transaction_session_timeout = 0", _ONE_MOMENT):
+                ask(statement)
+            ((name,),) = ask("select pg_export_snapshot()").fetchall()
+
+            def value(query: exp.Expr) -> object:
+                rows = ask(query.sql(dialect=self.sql)).fetchall()
+                return rows[0][0] if rows else None
+
+            yield Frozen([_ONE_MOMENT, f"set transaction snapshot '{name}'"], value)
+
     def _fetch(self, statement: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
+        return self._execute(statement, values).fetchall()
+
+    def _execute(
+        self, statement: str, values: tuple[object, ...] = (), connection: psycopg.Connection[tuple[Any, ...]] | None = None
+    ) -> psycopg.Cursor[tuple[Any, ...]]:
         try:
-            return self._connection.execute(statement.encode(), values or None).fetchall()
+            return (connection or self._connection).execute(statement.encode(), values or None)
         except psycopg.OperationalError as exc:
             raise SourceUnreachableError(
                 f"the connection broke: {str(exc).splitlines()[0]}", where=self._where, next_step="Run again."
@@ -183,13 +224,17 @@ class Postgres(Dialect):
             ) from exc
 
     @override
-    def bound(self) -> datetime:
-        return cast("datetime", self._fetch(_BOUND)[0][0]).astimezone(UTC)
+    def bound(self, *, lagged: bool = False) -> datetime:
+        return self._horizon.bound(lagged=lagged)
 
     @override
     def value(self, query: exp.Expr) -> object:
         rows = self._fetch(query.sql(dialect=self.sql))
         return rows[0][0] if rows else None
+
+    @override
+    def rows(self, query: exp.Expr) -> list[tuple[object, ...]]:
+        return list(self._fetch(query.sql(dialect=self.sql)))
 
     @override
     def output(self, column: SourceColumn, kind: DataType) -> exp.Expr:
@@ -207,26 +252,51 @@ class Postgres(Dialect):
         return None
 
     @override
-    def no_cursor(self, column: SourceColumn, kind: DataType) -> exp.Expr:
-        native = exp.column(column.name, quoted=True)
-        missing: exp.Expr = native.is_(exp.null())
-        if kind.name not in ("date", "timestamp"):
-            return missing
-        return exp.or_(missing, *(native.copy().eq(exp.Literal.string(word)) for word in ("infinity", "-infinity")))
+    def require_cursor(self, column: SourceColumn, kind: DataType) -> None:
+        if kind.name == "string" and (encoding := self._fetch("select current_setting('server_encoding')")[0][0]) not in _ORDERED:
+            raise ContractError(
+                f"a text cursor is compared by its bytes, and those of {encoding} have another order than those of UTF-8",
+                where=self._where,
+                next_step="Choose another cursor, or use `mode: full`.",
+            )
 
     @override
-    def rows_without_cursor(self, table: exp.Table, column: SourceColumn, kind: DataType) -> exp.Query:
-        """Look at both ends of the cursor's order, where NULL and infinity stand: a planner without statistics would scan the table."""
+    def is_zoned(self, column: SourceColumn) -> bool:
+        return column.native == "timestamptz"
+
+    @override
+    def infinite(self, column: SourceColumn, kind: DataType) -> exp.Expr | None:
+        if kind.name not in TIMES or column.type.name not in TIMES:
+            return None
+        native = exp.column(column.name, quoted=True)
+        low, high = (exp.Literal.string(text) for text in _ENDS[column.native])
+        return exp.or_(exp.GT(this=native, expression=high), exp.LT(this=native.copy(), expression=low))
+
+    @override
+    def cursor_output(self, column: SourceColumn, kind: DataType) -> exp.Expr:
+        native = self.output(column, kind)
+        if self.infinite(column, kind) is None:
+            return native
+        low, high = (exp.cast(exp.Literal.string(text), column.native, dialect=self.sql) for text in _ENDS[column.native])
+        above, below = exp.GT(this=native, expression=high), exp.LT(this=native.copy(), expression=low)
+        return exp.Case().when(above, high.copy()).when(below, low.copy()).else_(native.copy())
+
+    @override
+    def rows_where(self, table: exp.Expr, column: SourceColumn, condition: exp.Expr) -> exp.Query:
+        """Look at both ends of the column's order, where NULL and infinity stand: a planner without statistics would scan the table."""
         if column.type.name == "string":
-            return super().rows_without_cursor(table, column, kind)
+            return super().rows_where(table, column, condition)
         native = exp.column(column.name, quoted=True)
         orders = (exp.Ordered(this=native, desc=True, nulls_first=True), exp.Ordered(this=native, desc=False, nulls_first=False))
         last, first = (exp.select(native).from_(table).order_by(order).limit(1).subquery("e") for order in orders)
-        ends = [exp.select(exp.Literal.number(1)).from_(end).where(self.no_cursor(column, kind)) for end in (last, first)]
+        ends = [exp.select(exp.Literal.number(1)).from_(end).where(condition.copy()) for end in (last, first)]
         return ends[0].union(ends[1], distinct=False)
 
     @override
     def at_least(self, column: SourceColumn, bound: Cursor) -> exp.Expr:
+        if isinstance(bound, str):
+            text = exp.Collate(this=self.output(column, _TEXT), expression=exp.to_identifier("C", quoted=True))
+            return exp.GTE(this=text, expression=exp.Literal.string(bound))
         return exp.GTE(this=exp.column(column.name, quoted=True), expression=_literal(bound, column))
 
     @override
@@ -241,6 +311,8 @@ class Postgres(Dialect):
 def _literal(bound: Cursor, column: SourceColumn) -> exp.Expr:
     if isinstance(bound, int):
         return exp.Literal.number(bound)
+    if isinstance(bound, str):
+        return exp.Literal.string(bound)
     if isinstance(bound, datetime):
         text = bound.isoformat(sep=" ") if column.native == "timestamptz" else bound.replace(tzinfo=None).isoformat(sep=" ")
         return exp.cast(exp.Literal.string(text), "timestamptz" if column.native == "timestamptz" else "timestamp")

@@ -66,7 +66,7 @@ def _skew(dialect: Dialect) -> timedelta | None:
 def _blind(dialect: Dialect) -> str:
     if dialect.sql != "postgres" or _answer(dialect, _SEES_OTHERS) is not False:
         return ""
-    return "the login cannot see when other sessions' transactions began, so rows that a long one commits late can be missed"
+    return "the login cannot see when other sessions' transactions began, so a read waits for those that are open, or holds back"
 
 
 def _answer(dialect: Dialect, question: str) -> object:

@@ -13,8 +13,10 @@ from urllib.parse import quote, unquote
 from sqlglot import exp
 from typing_extensions import override
 
-from lakehouse.errors import SourceError, UsageError
+from lakehouse.errors import ContractError, SourceError, UsageError
+from lakehouse.model.cursor import TIMES
 from lakehouse.model.types import INTEGERS, MAX_PRECISION, DataType
+from lakehouse.sources import texts
 from lakehouse.sources.dialect import Dialect, ListedTable, SourceColumn, SourceTable, pick
 from lakehouse.transform.names import quote as identifier
 
@@ -58,6 +60,8 @@ class Sqlite(Dialect):
 
     sql: ClassVar[str] = "sqlite"
     has_head: ClassVar[bool] = True
+    parallel: ClassVar[bool] = False
+    types_queries: ClassVar[bool] = False
 
     def __init__(self, url: str, project: Path) -> None:
         """Open the file that `sqlite://<path>` names.
@@ -74,6 +78,8 @@ class Sqlite(Dialect):
         if not self._path.is_file():
             raise SourceError("there is no such SQLite file", where=path.name, next_step="Correct the path in the connection's URL.")
         self._connection = sqlite3.connect(f"file:{quote(str(self._path))}?mode=ro", uri=True, check_same_thread=False)
+        self._connection.create_function(texts.NUMBER, 2, texts.sqlite_number, deterministic=True)
+        self._connection.create_function(texts.FINGERPRINT, -1, texts.sqlite_fingerprint, deterministic=True)
         try:
             self._tables = [
                 row[0] for row in self._rows("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'")
@@ -110,6 +116,15 @@ class Sqlite(Dialect):
                 SourceColumn(str(row[1]), str(row[2]), lake_type(str(row[2])), required=bool(row[3]) or rowid == [row[1]]) for row in rows
             ),
         )
+
+    @override
+    def described(self, query: exp.Query) -> tuple[SourceColumn, ...]:
+        """The columns by their names alone: in SQLite an expression has no type."""
+        try:
+            with closing(self._connection.execute(query.sql(dialect=self.sql))) as cursor:
+                return tuple(SourceColumn(str(column[0]), "", lake_type("")) for column in cursor.description)
+        except (sqlite3.Error, sqlite3.Warning) as exc:
+            raise SourceError(f"the query failed: {exc}", where=self._path.name, next_step="Mend the query.") from exc
 
     @override
     def listed(self) -> list[ListedTable]:
@@ -152,13 +167,18 @@ class Sqlite(Dialect):
             ) from exc
 
     @override
-    def bound(self) -> datetime:
+    def bound(self, *, lagged: bool = False) -> datetime:
+        """The machine's clock: SQLite has one writer at a time, so rows are committed in the order of their stamps."""
         return datetime.now(UTC)
 
     @override
     def value(self, query: exp.Expr) -> object:
         rows = self._fetch(query.sql(dialect=self.sql))
         return rows[0][0] if rows else None
+
+    @override
+    def rows(self, query: exp.Expr) -> list[tuple[object, ...]]:
+        return list(self._fetch(query.sql(dialect=self.sql)))
 
     @override
     def output(self, column: SourceColumn, kind: DataType) -> exp.Expr:
@@ -199,15 +219,27 @@ class Sqlite(Dialect):
         return classes.eq("blob") if kind.name == "string" else exp.not_(classes.isin("text", "null"))
 
     @override
-    def no_cursor(self, column: SourceColumn, kind: DataType) -> exp.Expr:
+    def require_cursor(self, column: SourceColumn, kind: DataType) -> None:
+        if kind.name == "string" and (encoding := self._fetch("PRAGMA encoding")[0][0]) != "UTF-8":
+            raise ContractError(
+                f"a text cursor is compared by its bytes, and those of {encoding} have another order than those of UTF-8",
+                where=self._path.name,
+                next_step="Choose another cursor, or use `mode: full`.",
+            )
+
+    @override
+    def unfit(self, column: SourceColumn, kind: DataType) -> exp.Expr | None:
         native = exp.column(column.name, quoted=True)
-        if kind.name in INTEGERS:
-            return exp.func("typeof", native).neq("integer")
-        other = exp.func("typeof", native).neq("text")
+        other = exp.not_(exp.func("typeof", native).isin("integer" if kind.name in INTEGERS else "text", "null"))
+        if kind.name not in TIMES:
+            return other
         return exp.or_(other, exp.not_(exp.Glob(this=native.copy(), expression=exp.Literal.string(_ISO_DAY))))
 
     @override
     def at_least(self, column: SourceColumn, bound: Cursor) -> exp.Expr:
+        if isinstance(bound, str):
+            text = exp.Collate(this=exp.column(column.name, quoted=True), expression=exp.Var(this="BINARY"))
+            return exp.GTE(this=text, expression=exp.Literal.string(bound))
         return exp.GTE(this=exp.column(column.name, quoted=True), expression=_bound(bound, 0))
 
     @override
@@ -223,6 +255,8 @@ def _bound(bound: Cursor, days: int) -> exp.Expr:
     """A bound that every spelling of an instant compares rightly with: its day, or the day after; the door cuts exactly."""
     if isinstance(bound, int):
         return exp.Literal.number(bound)
+    if isinstance(bound, str):
+        return exp.Literal.string(bound)
     day = bound.date() if isinstance(bound, datetime) else bound
     if isinstance(bound, datetime):
         day = min(day, date.max - timedelta(days=days)) + timedelta(days=days)

@@ -18,7 +18,7 @@ from typing_extensions import override
 from lakehouse.errors import LakehouseError, SourceError, SourceUnreachableError, UsageError
 from lakehouse.sources import tsql
 from lakehouse.sources.address import Address
-from lakehouse.sources.dialect import Dialect, ListedTable, SourceColumn, SourceTable, pick
+from lakehouse.sources.dialect import Dialect, ListedTable, SourceColumn, SourceTable, pick, the_one
 from lakehouse.sources.tds import Encryption, connect
 
 if TYPE_CHECKING:
@@ -139,17 +139,9 @@ class SqlServer(Dialect):
         if len(found) > 1:
             own = self._fetch("select schema_name()")[0][0]
             found = [parts for parts in found if parts[0] == own] or found
-        if not found:
-            raise SourceError(
-                f"table {name} does not exist or may not be seen",
-                where=self._where,
-                next_step="Correct `from` in the table's file, or grant the right.",
-            )
-        if len(found) > 1:
-            several = ", ".join(".".join(parts) for parts in found)
-            raise SourceError(f"table {name} can mean several", where=self._where, given=several, next_step="Write `from` with its schema.")
+        parts = the_one(name, found, self._where, "Write `from` with its schema.")
         return SourceTable(
-            found[0],
+            parts,
             tuple(
                 SourceColumn(
                     column,
@@ -158,8 +150,18 @@ class SqlServer(Dialect):
                     required=nullable == "NO",
                     obstacle=tsql.OBSTACLES.get(native, ""),
                 )
-                for column, native, precision, scale, nullable in self._fetch(_COLUMNS, found[0])
+                for column, native, precision, scale, nullable in self._fetch(_COLUMNS, parts)
             ),
+        )
+
+    @override
+    def described(self, query: exp.Query) -> tuple[SourceColumn, ...]:
+        with self._execute(query.sql(dialect=self.sql)) as cursor:
+            found = cursor.description or ()
+        return tuple(
+            SourceColumn(name, native, tsql.lake_type(native, precision, scale), obstacle=tsql.OBSTACLES.get(native, ""))
+            for name, code, _, size, precision, scale, _ in found
+            for native in [tsql.declared(code, size)]
         )
 
     @override
@@ -188,22 +190,26 @@ class SqlServer(Dialect):
         ]
 
     def _fetch(self, statement: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
+        with self._execute(statement, values) as cursor:
+            return list(cursor.fetchall())
+
+    def _execute(self, statement: str, values: tuple[object, ...] = ()) -> Any:  # noqa: ANN401  python-tds has no types
+        cursor = self._connection.cursor()
         try:
-            with self._connection.cursor() as cursor:
-                cursor.execute(statement, values or None)
-                return list(cursor.fetchall())
+            cursor.execute(statement, values or None)
         except (pytds.InterfaceError, SSL.Error, OSError) as exc:
             raise SourceUnreachableError(f"the connection broke: {_said(exc)}", where=self._where, next_step="Run again.") from exc
         except pytds.Error as exc:
             raise SourceError(
                 f"the query failed: {_said(exc)}", where=self._where, next_step="See that the user may read the table."
             ) from exc
+        return cursor
 
     @override
-    def bound(self) -> datetime:
+    def bound(self, *, lagged: bool = False) -> datetime:
         """The server's clock less one second: who may not VIEW SERVER STATE is not told when other transactions began.
 
-        A row that a transaction stamps before this instant and commits after the read is brought by the look-back.
+        A row that a transaction stamps before this instant and commits after the read is held for by the lag, or brought by the look-back.
         """
         return cast("datetime", self._fetch("select dateadd(second, -1, sysutcdatetime())")[0][0]).replace(tzinfo=UTC)
 
@@ -211,6 +217,10 @@ class SqlServer(Dialect):
     def value(self, query: exp.Expr) -> object:
         rows = self._fetch(query.sql(dialect=self.sql))
         return rows[0][0] if rows else None
+
+    @override
+    def rows(self, query: exp.Expr) -> list[tuple[object, ...]]:
+        return list(self._fetch(query.sql(dialect=self.sql)))
 
     @override
     def output(self, column: SourceColumn, kind: DataType) -> exp.Expr:
@@ -225,8 +235,20 @@ class SqlServer(Dialect):
         return None
 
     @override
-    def no_cursor(self, column: SourceColumn, kind: DataType) -> exp.Expr:
-        return tsql.no_cursor(column, kind, self._where)
+    def least_open(self, column: SourceColumn) -> exp.Expr | None:
+        return tsql.least_open(column)
+
+    @override
+    def require_cursor(self, column: SourceColumn, kind: DataType) -> None:
+        tsql.require_cursor(column, kind, self._where)
+
+    @override
+    def is_zoned(self, column: SourceColumn) -> bool:
+        return column.native == "datetimeoffset"
+
+    @override
+    def unfit(self, column: SourceColumn, kind: DataType) -> exp.Expr | None:
+        return tsql.unfit(column, kind)
 
     @override
     def at_least(self, column: SourceColumn, bound: Cursor) -> exp.Expr:

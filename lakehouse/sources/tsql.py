@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from sqlglot import exp
 
+from lakehouse.model.cursor import TIMES
 from lakehouse.model.types import DataType
 from lakehouse.sources.dialect import SourceColumn, require_ordered
 
@@ -31,12 +32,25 @@ TYPES = {
     "smalldatetime": "timestamp",
     "datetimeoffset": "timestamp",
 }
+_STRING, _BINARY = DataType("string"), "Latin1_General_BIN2"
 _TEXTS = ("char", "varchar", "text", "nchar", "nvarchar", "ntext")
 OBSTACLES = {
     "sql_variant": "its values have a type each",
     "geography": "shapes have no text that keeps every digit (STAsText() and STAsBinary() give what there is)",
     "geometry": "shapes have no text that keeps every digit (STAsText() and STAsBinary() give what there is)",
     "vector": "the driver does not know vectors",
+}
+_WIRE = {
+    34: "image", 35: "text", 36: "uniqueidentifier", 40: "date", 41: "time", 42: "datetime2", 43: "datetimeoffset", 48: "tinyint",
+    50: "bit", 52: "smallint", 56: "int", 58: "smalldatetime", 59: "real", 60: "money", 61: "datetime", 62: "float", 98: "sql_variant",
+    99: "ntext", 104: "bit", 106: "decimal", 108: "numeric", 122: "smallmoney", 127: "bigint", 165: "varbinary", 167: "varchar",
+    173: "binary", 175: "char", 231: "nvarchar", 239: "nchar", 240: "geography", 241: "xml",
+}  # fmt: skip
+_WIRE_SIZED = {
+    38: {1: "tinyint", 2: "smallint", 4: "int", 8: "bigint"},
+    109: {4: "real", 8: "float"},
+    110: {4: "smallmoney", 8: "money"},
+    111: {4: "smalldatetime", 8: "datetime"},
 }
 _FIRST_DATETIME, _LAST_DATETIME = datetime(1753, 1, 2, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 993_000, UTC)
 _TICK = timedelta(milliseconds=4)  # a datetime counts in 1/300 s
@@ -50,9 +64,20 @@ def lake_type(native: str, precision: int | None, scale: int | None) -> DataType
     >>> str(lake_type("money", 19, 4))
     'decimal(19,4)'
     """
+    if native in ("money", "smallmoney"):
+        precision, scale = (19, 4) if native == "money" else (10, 4)
     if native in ("decimal", "numeric", "money", "smallmoney") and precision is not None and scale is not None:
         return DataType("decimal", precision, scale)
     return DataType(TYPES.get(native, "string"))
+
+
+def declared(code: int, size: int) -> str:
+    """The DATA_TYPE for a column of a result, by its type on the wire ([MS-TDS] 2.2.5.4); what is not known is read as text.
+
+    >>> declared(38, 8)
+    'bigint'
+    """
+    return _WIRE_SIZED.get(code, {}).get(size) or _WIRE.get(code, "nvarchar")
 
 
 def output(column: SourceColumn, kind: DataType) -> exp.Expr:
@@ -87,21 +112,36 @@ def output(column: SourceColumn, kind: DataType) -> exp.Expr:
             return _cast(native, "nvarchar(max)")
 
 
-def no_cursor(column: SourceColumn, kind: DataType, where: str) -> exp.Expr:
-    """True for rows without a cursor, or with a text that says no day.
+def require_cursor(column: SourceColumn, kind: DataType, where: str) -> None:
+    """Refuse a column that the server does not order as its lake type; texts of days are ordered by their day.
 
     Raises:
-        ContractError: The column's own type is not ordered as its lake type.
+        ContractError: It is such a column.
     """
-    missing: exp.Expr = exp.column(column.name, quoted=True).is_(exp.null())
-    if kind.name in ("date", "timestamp") and column.native in _TEXTS:
-        return exp.or_(missing, _day(column).is_(exp.null()))
-    require_ordered(column, kind, where)
-    return missing
+    if not (kind.name in TIMES and column.native in _TEXTS):
+        require_ordered(column, kind, where)
+
+
+def unfit(column: SourceColumn, kind: DataType) -> exp.Expr | None:
+    """True for a text that says no day, or for a text cursor with signs that the server does not order as their bytes.
+
+    A binary collation orders the 16-bit units of UTF-16, and pads the shorter text with blanks: that is the order of UTF-8's bytes
+    for texts without control characters and without what stands above U+D7FF.
+    """
+    if kind.name == "string":
+        odd = exp.National(this="%[^ -\ud7ff]%")
+        return exp.Like(this=exp.Collate(this=output(column, kind), expression=exp.Var(this=_BINARY)), expression=odd)
+    if kind.name in TIMES and column.native in _TEXTS:
+        native = exp.column(column.name, quoted=True)
+        return exp.and_(exp.not_(native.is_(exp.null())), _day(column).is_(exp.null()))
+    return None
 
 
 def at_least(column: SourceColumn, bound: Cursor) -> exp.Expr:
     """A condition that holds for every row whose cursor is at or above `bound`, and for few others."""
+    if isinstance(bound, str):
+        text = exp.Collate(this=output(column, _STRING), expression=exp.Var(this=_BINARY))
+        return exp.GTE(this=text, expression=exp.National(this=bound))
     if column.native in _TEXTS:
         return exp.GTE(this=_day(column), expression=_cast(exp.Literal.string(_date(bound).isoformat()), "date"))
     return exp.GTE(this=exp.column(column.name, quoted=True), expression=_literal(bound, column, -_TICK))
@@ -135,6 +175,13 @@ def _day(column: SourceColumn) -> exp.Expr:
     return exp.TryCast(this=first, to=exp.DataType.build("date", dialect="tsql"))
 
 
+def least_open(column: SourceColumn) -> exp.Expr | None:
+    """A query for the least rowversion that a transaction under way may give; None for other columns."""
+    if column.native != "timestamp":
+        return None
+    return exp.select(_cast(exp.Anonymous(this="MIN_ACTIVE_ROWVERSION"), "bigint"))
+
+
 def _date(bound: Cursor) -> date:
     return bound.date() if isinstance(bound, datetime) else cast("date", bound)
 
@@ -144,6 +191,8 @@ def _literal(bound: Cursor, column: SourceColumn, margin: timedelta) -> exp.Expr
     if isinstance(bound, int):
         number = exp.Literal.number(max(bound, 0) if column.native == "timestamp" else bound)
         return _cast(_cast(number, "bigint"), "binary(8)") if column.native == "timestamp" else number
+    if isinstance(bound, str):
+        return exp.National(this=bound)
     if not isinstance(bound, datetime):
         return _cast(exp.Literal.string(bound.isoformat()), "date")
     if column.native == "datetime":

@@ -10,9 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.errors import ContractError
-from lakehouse.layout import BATCH, EXTRACTED_AT, RUN_ID, backfilled, watermark
+from lakehouse.layout import BATCH, EXTRACTED_AT, OP, REJECT, RUN_ID, backfilled, watermark, watermark_batch
 from lakehouse.model.run import Commit, Cursor, Step, cursor_to_number
 from lakehouse.transform.arrow import arrow_schema
+from lakehouse.transform.cut import first_of
+from lakehouse.transform.tombstones import Tombstones
 from lakehouse.transform.unseen import Unseen
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
     from lakehouse.lake import Lake
     from lakehouse.model.extraction import Extraction
+    from lakehouse.model.run import Odd
+    from lakehouse.model.table import Table as Metadata
     from lakehouse.storage.delta import Table
     from lakehouse.storage.files import LiveFile
 
@@ -28,6 +32,7 @@ HELD_BATCHES = 4
 FEW_AGAIN, FEW_SEEN, FEW_BYTES = 2_048, 65_536, 32 * 1024**2
 """Up to so many rows that bronze may have, among so many that it has, are compared here; more by the SQL engine, which is slow to start."""
 
+MARK = pa.field(OP, pa.string())
 TECHNICAL = pa.schema([(BATCH, pa.int64()), (RUN_ID, pa.string()), (EXTRACTED_AT, pa.timestamp("us", "UTC"))])
 
 
@@ -42,6 +47,9 @@ def append(lake: Lake, extraction: Extraction) -> Step:
     step = Step("bronze", name, window=extraction.window.facts())
     table = lake.table("bronze", name)
     source_schema = arrow_schema(extraction.types)
+    if extraction.table.marked or (table is not None and OP in table.schema.names):
+        source_schema = source_schema.append(MARK)
+        extraction.stream = _stamped(extraction.stream, source_schema, {})
     if table is not None:
         _agree(lake, table, extraction, source_schema)
     try:
@@ -55,16 +63,51 @@ def append(lake: Lake, extraction: Extraction) -> Step:
         if extraction.error is not None and extraction.error is not exc:
             raise extraction.error from None
         raise
-    step.rows_in = extraction.rows
+    step.rows_in, step.rejected = extraction.rows, extraction.rejected
     step.version = None if table is None else table.version
     step.status = "success" if step.rows_out else "unchanged"
     return step
 
 
+def bury(lake: Lake, metadata: Metadata, keys: pa.Table) -> Step:
+    """End these keys: one commit of a tombstone for each, with its last values; those that are buried or were never observed are left out.
+
+    Args:
+        lake: The opened lake.
+        metadata: The table, which has `keys`.
+        keys: Its key columns, in bronze's types; other columns are not looked at.
+
+    Raises:
+        ConflictError: Another run wrote the table meanwhile.
+    """
+    step = Step("bronze", metadata.name, "unchanged", rows_in=keys.num_rows)
+    table = lake.table("bronze", metadata.name)
+    if table is None or not keys.num_rows:
+        return step
+    shown = table.schema if OP in table.schema.names else table.schema.append(MARK)
+    columns = [name for name in shown.names if name not in (*TECHNICAL.names, OP)]
+    with lake.engine() as engine:
+        engine.table("bronze.seen", shown, [file.uri for file in table.files(())])
+        engine.keep("gone", keys.schema, iter(keys.to_batches()))
+        rows = engine.reader(Tombstones(columns, metadata.keys, metadata.sequence or EXTRACTED_AT).rows("gone"))
+        first = next((batch for batch in rows if batch.num_rows), None)
+        if first is not None:
+            if OP not in table.schema.names:
+                table.add_columns([MARK], Commit(lake.run_id, "bronze"))
+            stamps = {BATCH: table.batch + 1, RUN_ID: lake.run_id, EXTRACTED_AT: lake.now()}
+            facts = {"buried": True, "definition": lake.catalog.definition(metadata.name)}
+            step.rows_out = table.append(
+                _stamped(chain([first], rows), table.schema, stamps), lambda: Commit(lake.run_id, "bronze", facts=facts)
+            )
+            step.status = "success"
+    step.version = table.version
+    return step
+
+
 def _append_unseen(lake: Lake, table: Table, extraction: Extraction, source: pa.Schema, files: list[LiveFile]) -> tuple[int, Table | None]:
-    low, cursor = extraction.window.from_, extraction.table.cursor
-    rule = Unseen(source.names, extraction.table.keys, cursor, low if cursor else None, _newest(files, cursor))
-    recent = _recent(files, cursor, low)
+    low, cursor, odd = extraction.window.from_, extraction.table.cursor, extraction.window.odd
+    rule = Unseen(source.names, extraction.table.keys, cursor, low if cursor else None, _newest(files, cursor), odd)
+    recent = _recent(files, cursor, low, odd)
     held = list(islice(extraction.stream, HELD_BATCHES))
     small = sum(file.rows for file in recent) <= FEW_SEEN and sum(file.size for file in recent) <= FEW_BYTES
     if small and len(held) < HELD_BATCHES:
@@ -93,7 +136,7 @@ def _agree(lake: Lake, table: Table, extraction: Extraction, incoming: pa.Schema
                 given=str(field.type),
                 next_step="Declare the column with its old type in the table's file, or load the table under a new name.",
             )
-    gone = [name for name in there.names if name not in incoming.names and name not in TECHNICAL.names]
+    gone = [name for name in there.names if name not in incoming.names and name not in (*TECHNICAL.names, OP)]
     if gone and not extraction.table.columns:
         raise ContractError(
             f"the source no longer has column {', '.join(gone)}",
@@ -105,20 +148,25 @@ def _agree(lake: Lake, table: Table, extraction: Extraction, incoming: pa.Schema
         table.add_columns(new, Commit(lake.run_id, "bronze"))
 
 
-def _recent(files: list[LiveFile], cursor: str | None, low: Cursor | None) -> list[LiveFile]:
+def _recent(files: list[LiveFile], cursor: str | None, low: Cursor | None, odd: Odd | None) -> list[LiveFile]:
     """The files that can hold a last observation equal to a row of the window, by their statistics.
 
-    An equal row has a cursor in the window. What makes it an earlier observation of its key is a later batch than its own.
+    An equal row has a cursor in the window, or is odd too. What makes it an earlier observation of its key is a later batch
+    than its own.
     """
     if cursor is None or low is None:
         return files
 
+    first = None if odd is None else first_of(odd)
+
     def is_near(file: LiveFile) -> bool:
         reach = _reach(file, cursor)
-        return reach is None or reach >= low  # type: ignore[operator]  # a column's values are of one kind
+        if reach is None or reach >= low:  # type: ignore[operator]  # a column's values are of one kind
+            return True
+        return odd is not None and (file.nulls.get(cursor, 1) > 0 or (first is not None and file.least.get(cursor, first) <= first))
 
-    first = min((file.least.get(BATCH, 0) for file in files if is_near(file)), default=None)
-    return [] if first is None else [file for file in files if is_near(file) or file.greatest.get(BATCH, first + 1) > first]
+    since = min((file.least.get(BATCH, 0) for file in files if is_near(file)), default=None)
+    return [] if since is None else [file for file in files if is_near(file) or file.greatest.get(BATCH, since + 1) > since]
 
 
 def _newest(files: list[LiveFile], cursor: str | None) -> Cursor | None:
@@ -141,20 +189,31 @@ def _write(
 ) -> tuple[int, Table | None]:
     first = next((batch for batch in batches if batch.num_rows), None)
     if table is None:
-        table = lake.make_table("bronze", extraction.table.name, pa.schema([*source, *TECHNICAL]))
+        table = lake.make_table("bronze", extraction.table.name, _bronze_schema(source))
     if first is None:
         _mark(lake, table, extraction)
         return 0, table
     stamps = {BATCH: table.batch + 1, RUN_ID: lake.run_id, EXTRACTED_AT: extraction.extracted_at}
-    rows = _stamped(chain([first], batches), table.schema, stamps)
+    rows = _counted(_stamped(chain([first], batches), table.schema, stamps), extraction)
     return table.append(rows, lambda: _commit(lake, table, extraction)), table
+
+
+def _counted(batches: Iterator[pa.RecordBatch], extraction: Extraction) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        if OP in batch.schema.names:
+            extraction.rejected += pc.sum(pc.equal(batch.column(OP), REJECT), min_count=0).as_py()
+        yield batch
+
+
+def _bronze_schema(source: pa.Schema) -> pa.Schema:
+    return pa.schema([*(field for field in source if field.name != OP), *TECHNICAL, *([MARK] if OP in source.names else [])])
 
 
 def _mark(lake: Lake, table: Table, extraction: Extraction) -> None:
     """Move the watermark where a window's rows came by a backfill before it: else the next window would begin as low as this one."""
-    if extraction.past or extraction.greatest is None:
+    if extraction.past or extraction.greatest is None or isinstance(extraction.greatest, str):
         return
-    before = table.number(watermark(extraction.table.cursor or ""))
+    before = table.number(watermark(extraction.table.cursor or "", extraction.table.cursor_zone))
     if before is None or before < cursor_to_number(extraction.greatest):
         table.mark(_commit(lake, table, extraction))
 
@@ -179,8 +238,12 @@ def _commit(lake: Lake, table: Table, extraction: Extraction) -> Commit:
     if extraction.past:
         low, high = (None if bound is None else cursor_to_number(bound) for bound in (extraction.window.from_, extraction.window.to))
         numbers[backfilled(extraction.table.cursor or "", low, high)] = table.batch + 1
+    elif isinstance(extraction.greatest, str):
+        mark = lake.watermark(extraction.table.name)
+        if not isinstance(mark, str) or extraction.greatest > mark:  # its rows are in this batch
+            numbers[watermark_batch(extraction.table.cursor or "")] = table.batch + 1
     elif extraction.greatest is not None:
-        app_id, greatest = watermark(extraction.table.cursor or ""), cursor_to_number(extraction.greatest)
+        app_id, greatest = watermark(extraction.table.cursor or "", extraction.table.cursor_zone), cursor_to_number(extraction.greatest)
         before = table.number(app_id)
         numbers[app_id] = greatest if before is None else max(greatest, before)
     facts = {
@@ -191,5 +254,6 @@ def _commit(lake: Lake, table: Table, extraction: Extraction) -> Commit:
         "reads": "backfill" if extraction.past else "refresh" if extraction.whole else "window",
         "mode": extraction.table.mode,
         "extracted_at": extraction.extracted_at.isoformat(),
+        **({} if extraction.keys is None else {"keys": extraction.keys}),
     }
-    return Commit(lake.run_id, "bronze", numbers, facts)
+    return Commit(lake.run_id, "bronze" if extraction.keys is None else "heal", numbers, facts)

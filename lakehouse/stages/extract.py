@@ -5,18 +5,20 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.errors import ContractError, QualityError, UsageError
-from lakehouse.layout import EXTRACTED_AT
+from lakehouse.layout import EXTRACTED_AT, OP, REJECT
+from lakehouse.model.cursor import TIMES, with_type
 from lakehouse.model.extraction import Extraction
-from lakehouse.model.run import Cursor, Window
+from lakehouse.model.run import Cursor, Odd, Window
 from lakehouse.model.types import INTEGERS
+from lakehouse.transform.cut import odd_rows
+from lakehouse.transform.zone import FIRST, day_of, midnight
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import pyarrow as pa
 
     from lakehouse.lake import Lake
     from lakehouse.model.table import Table
@@ -40,15 +42,34 @@ def extract(lake: Lake, table: Table, *, full_refresh: bool = False, past: Windo
         UsageError: The connection is not set up, or the past window does not fit the cursor.
         SourceError: The source refuses or does not answer.
         ContractError: A column is missing, or the cursor's type cannot be one.
-        QualityError: A row's cursor is NULL or infinite, so that no window would ever bring it.
+        QualityError: A row's cursor is odd, and the table's policy is to stop.
     """
     database = lake.database(table.source)
     what = database.describe(table)
     extracted_at = _observed_at(lake, table)
     window = _window(lake, database, what, past, full_refresh=full_refresh) if table.cursor else Window()
     extraction = Extraction(table, what.types, window, extracted_at, iter(()), whole=full_refresh, past=past is not None)
-    extraction.stream = _observed(database.read(what, window), extraction)
+    extraction.stream = _observed(lake.while_on(database.read(what, window)), extraction)
     lake.extractions[table.name] = extraction
+    return extraction
+
+
+def reread(lake: Lake, table: Table, keys: pa.Table) -> Extraction:
+    """The rows that the source shows of these keys now, outside of any window: the watermark stays where it is.
+
+    Raises:
+        SourceError: The source refuses or does not answer.
+        QualityError: A row has no sequence.
+    """
+    from lakehouse.sources.measure import Measured  # noqa: PLC0415  the driver is loaded where rows are read
+
+    database = lake.database(table.source)
+    what = database.describe(table)
+    window = Window(odd=None if table.odd_cursors == "stop" else Odd(_ahead_of(lake, table, what)))
+    extraction = Extraction(table, what.types, window, _observed_at(lake, table), iter(()), keys=keys.num_rows)
+    conditions = Measured(database, what).having(keys)
+    rows = (batch for condition in conditions for batch in database.read(what, window, only=condition))
+    extraction.stream = _observed(rows, extraction)
     return extraction
 
 
@@ -62,39 +83,99 @@ def _observed_at(lake: Lake, table: Table) -> datetime:
 
 
 def _window(lake: Lake, database: Database, what: Described, past: Window | None, *, full_refresh: bool) -> Window:
-    table, name = what.table, what.table.cursor or ""
-    kind = what.types[name].name
+    table, kind = what.table, what.cursor.kind.name
     where = f"{table.source}.{table.name}"
-    if kind not in (*INTEGERS, "date", "timestamp"):
+    _require_fit(table, kind)
+    database.require_cursor(what)
+    to: Cursor | None = None
+    ahead: Cursor | None = None
+    if kind in TIMES:
+        now = lake.settings.clock or database.bound(lagged=bool(table.lag))
+        to, ahead = _end(now, table, kind), _ahead(now, table, kind)
+    elif kind in INTEGERS:
+        to = database.ceiling(what) - table.lag if isinstance(table.lag, int) else database.ceiling(what)
+    odd = _odd(database, what, ahead)
+    if past is None:
+        return Window(None if full_refresh else watermark_less_lookback(lake, table, kind), to, odd)
+    if to is None:
+        raise UsageError(
+            "a text cursor has no past windows", where=where, next_step="`lakehouse run --full-refresh` reads the whole table again."
+        )
+    low, high = _as_cursor(past.from_, kind, where), _as_cursor(past.to, kind, where)
+    if low is not None and low >= to:  # type: ignore[operator]  # both are of the cursor's kind
+        raise UsageError(
+            f"the window begins at {low}, and the source can be read safely below {to} only",
+            where=where,
+            next_step="Choose an earlier `from`.",
+        )
+    return Window(low, to if high is None else min(high, to))
+
+
+def _require_fit(table: Table, kind: str) -> None:
+    """What the table's file says of its cursor fits the type that the source gives it.
+
+    Raises:
+        ContractError: It does not.
+    """
+    for what, key in with_type(table, kind):
         raise ContractError(
-            f"cursor {name} is a {kind}",
-            where=where,
-            expected=", ".join((*INTEGERS, "date", "timestamp")),
-            next_step="Declare its type, or choose another cursor.",
+            f"{key}: {what}",
+            where=f"metadata/tables/{table.source}/{table.name}.yml",
+            next_step="Correct the file; a binary rowversion is declared as bigint." if kind == "binary" else "Correct the file.",
         )
-    if database.rows_without_cursor(what):
-        raise QualityError(
-            f"cursor {name} is NULL, infinite or no {kind} in at least one row, so that no window would ever bring it",
-            where=where,
-            next_step=f"Give these rows a value in the source (select * from {table.object} where {name} is null), or use `mode: full`.",
-        )
-    to: Cursor
-    if kind in INTEGERS:
-        greatest = database.greatest(what)
-        to = 0 if greatest is None else greatest + 1
+
+
+def _end(now: datetime, table: Table, kind: str) -> Cursor:
+    """The first cursor value that is not read: the safe bound less the lag, or the day after its day."""
+    try:
+        end = now - table.lag  # type: ignore[operator]  # a span, by the metadata's check
+    except OverflowError:
+        end = FIRST
+    if kind == "timestamp":
+        return end
+    day = day_of(end, table.cursor_zone)
+    return day + timedelta(days=day < date.max)
+
+
+def _ahead(now: datetime, table: Table, kind: str) -> Cursor:
+    """From where on a cursor is odd: the midnight after next by the clock that is ahead, so that it is more than a day away.
+
+    A midnight, since all databases compare with one exactly, however they write their times.
+    """
+    day = day_of(max(now, datetime.now(UTC)), table.cursor_zone)
+    day = day + timedelta(days=2) if day < date.max - timedelta(days=2) else date.max
+    return day if kind == "date" else midnight(day, table.cursor_zone)
+
+
+def _ahead_of(lake: Lake, table: Table, what: Described) -> Cursor | None:
+    kind = what.cursor.kind.name
+    return _ahead(lake.now(), table, kind) if kind in TIMES else None
+
+
+def _odd(database: Database, what: Described, ahead: Cursor | None) -> Odd | None:
+    """What a read brings beside its window, by the table's policy.
+
+    Raises:
+        QualityError: There are odd rows and the policy is `stop`, or a cursor is no value of its type at all.
+    """
+    table = what.table
+    if table.odd_cursors == "stop":
+        counts = database.odd_counts(what, ahead) if database.rows_without_cursor(what, ahead) else {}
     else:
-        now = lake.settings.clock or database.bound()
-        to = now if kind == "timestamp" else now.date() + timedelta(days=1)
-    if past is not None:
-        low, high = _as_cursor(past.from_, kind, where), _as_cursor(past.to, kind, where)
-        if low is not None and low >= to:  # type: ignore[operator]  # both are of the cursor's kind
-            raise UsageError(
-                f"the window begins at {low}, and the source can be read safely below {to} only",
-                where=where,
-                next_step="Choose an earlier `from`.",
-            )
-        return Window(low, to if high is None else min(high, to))
-    return Window(None if full_refresh else watermark_less_lookback(lake, table, kind), to)
+        counts = (
+            {name: rows for name, rows in database.odd_counts(what).items() if name.startswith("no ")}
+            if database.rows_of_no_cursor(what)
+            else {}
+        )
+    if not counts:
+        return None if table.odd_cursors == "stop" else Odd(ahead)
+    found = " and ".join(f"{name} in {rows} row{'s' * (rows != 1)}" for name, rows in counts.items())
+    otherwise = ", or say in its file what becomes of them (`odd_cursors`)" if table.odd_cursors == "stop" else ""
+    raise QualityError(
+        f"cursor {table.cursor} is {found}, so that no window would ever bring them",
+        where=f"{table.source}.{table.name}",
+        next_step=f"Correct them in the source ({database.odd_query(what, ahead)}){otherwise}, or use `mode: full`.",
+    )
 
 
 def _as_cursor(bound: Cursor | None, kind: str, where: str) -> Cursor | None:
@@ -120,10 +201,10 @@ def _as_cursor(bound: Cursor | None, kind: str, where: str) -> Cursor | None:
 def watermark_less_lookback(lake: Lake, table: Table, kind: str) -> Cursor | None:
     """Where the next window starts: the watermark less the look-back, never below `start_at`; None is the beginning."""
     start, mark = _start(table, kind), lake.watermark(table.name)
-    if mark is None:
-        return start
+    if mark is None or isinstance(mark, str):
+        return start if mark is None else mark
     try:
-        low: Cursor = mark - table.lookback  # type: ignore[operator]  # the metadata's check: both are of one kind
+        low: Cursor = mark - table.lookback if table.lookback else mark  # type: ignore[operator]  # the metadata's check: both are of one kind
     except (OverflowError, TypeError):
         return start
     return low if start is None else max(low, start)
@@ -138,15 +219,18 @@ def _start(table: Table, kind: str) -> Cursor | None:
 
 
 def _observed(batches: Iterator[pa.RecordBatch], extraction: Extraction) -> Iterator[pa.RecordBatch]:
-    cursor, required = extraction.table.cursor, {*extraction.table.keys, extraction.table.sequence} - {None}
+    cursor, odd = extraction.table.cursor, extraction.window.odd
+    required = {*extraction.table.keys, extraction.table.sequence} - {None, cursor if odd else None}
     try:
         for batch in batches:
             extraction.rows += batch.num_rows
             for name in sorted(str(column) for column in required):
                 _require_place(extraction.table, name, batch.column(name).null_count)
             if cursor:
-                greatest = pc.max(batch.column(cursor)).as_py()
-                if extraction.greatest is None or greatest > extraction.greatest:
+                moving, batch = _sorted_out(batch, extraction.table, odd)  # noqa: PLW2901  the batch with its marks
+                greatest = pc.max(moving).as_py()
+                moves = extraction.keys is None and greatest is not None
+                if moves and (extraction.greatest is None or greatest > extraction.greatest):
                     extraction.greatest = _utc(greatest)
             yield batch
     except BaseException as exc:
@@ -154,12 +238,23 @@ def _observed(batches: Iterator[pa.RecordBatch], extraction: Extraction) -> Iter
         raise
 
 
+def _sorted_out(batch: pa.RecordBatch, table: Table, odd: Odd | None) -> tuple[pa.Array, pa.RecordBatch]:
+    """The cursor's values that may move the watermark, and the batch, in which the odd rows are marked where they are rejected."""
+    column = batch.column(table.cursor)
+    if odd is None:
+        return column, batch
+    strange = odd_rows(column, odd)
+    if table.odd_cursors == "reject":
+        batch = batch.append_column(OP, pc.if_else(strange, REJECT, pa.scalar(None, pa.string())))
+    return column.filter(pc.invert(strange)), batch
+
+
 def _require_place(table: Table, name: str, nulls: int) -> None:
     if nulls:
         raise QualityError(
             f"{name} is NULL in {nulls} row{'s' * (nulls != 1)}: without it a row has no place among the versions of a key",
             where=f"{table.source}.{table.name}",
-            next_step=f"Correct them in the source (select * from {table.object} where {name} is null); nothing of this read was kept.",
+            next_step=f"Correct them in the source (select * from {table.origin} where {name} is null); nothing of this read was kept.",
         )
 
 

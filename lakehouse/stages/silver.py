@@ -8,11 +8,27 @@ import polars as pl
 import pyarrow as pa
 
 from lakehouse.errors import QualityError
-from lakehouse.layout import BATCH, DEFINITION, EXTRACTED_AT, FAILED_CHECKS, IS_CURRENT, RUN_ID, VALID_FROM, VALID_TO, consumed, sequence
+from lakehouse.layout import (
+    BATCH,
+    DEFINITION,
+    DELETE,
+    EXTRACTED_AT,
+    FAILED_CHECKS,
+    IS_CURRENT,
+    OP,
+    REJECT,
+    RUN_ID,
+    VALID_FROM,
+    VALID_TO,
+    consumed,
+    sequence,
+)
 from lakehouse.model.run import Commit, Step
 from lakehouse.storage.frames import to_batches
 from lakehouse.transform.checks import failing_counts, require_no_stop
 from lakehouse.transform.fold import SEQ, difference, fold_current, fold_history, row_hash
+from lakehouse.transform.names import quote
+from lakehouse.transform.order import cursor_or_extraction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,7 +37,7 @@ if TYPE_CHECKING:
     from lakehouse.model.table import Table as Metadata
     from lakehouse.storage.delta import Table
 
-_TECHNICAL = (BATCH, RUN_ID, EXTRACTED_AT)
+_TECHNICAL = (BATCH, RUN_ID, EXTRACTED_AT, OP)
 _BYTES_A_VALUE = 24
 _FOLD_COPIES = 6
 
@@ -98,6 +114,10 @@ class _Folding:
         self.sequence_id = sequence(self._sequence, str(bronze.schema.field(self._sequence).type))
         self.history = metadata.history == "scd2"
         self.identity = [*self._keys, VALID_FROM] if self.history else self._keys
+        self._odd = metadata.odd_cursors == "read_once" and self._sequence == metadata.cursor
+        self._stands = self._sequence in self._columns and not self._odd
+        """Whether a row of silver still says its place among the versions of its key."""
+        self._marked = bool(self._keys) and (OP in bronze.schema.names or metadata.apply_as_deletes is not None)
 
     def schema(self) -> pa.Schema:
         """The silver table's Arrow schema."""
@@ -109,11 +129,26 @@ class _Folding:
     def versions(self, above: int = 0) -> pl.LazyFrame:
         """The bronze rows of later batches, as the fold takes them."""
         files = [file for file in self._bronze.files() if file.greatest.get(BATCH, above + 1) > above]
-        return self._as_versions(self._bronze.scan(files).filter(pl.col(BATCH) > above), pl.col(self._sequence))
+        rows = self._bronze.scan(files).filter(pl.col(BATCH) > above)
+        if OP in self._bronze.schema.names:
+            nowhere = (pl.col(OP) == DELETE) & self._order().is_null()  # of a key that silver never took
+            rows = rows.filter(pl.col(OP).ne_missing(REJECT) & ~nowhere.fill_null(value=False))
+        if self._metadata.apply_as_deletes:
+            rows = with_deletes(self._lake, self._metadata, rows)
+        return self._as_versions(rows, self._order())
+
+    def _order(self) -> pl.Expr:
+        """What orders the versions of a key, as an expression over bronze's rows."""
+        if not self._odd:
+            return pl.col(self._sequence)
+        kind = pl.Date() if pa.types.is_date(self._bronze.schema.field(self._sequence).type) else pl.Datetime("us", "UTC")
+        return cursor_or_extraction(self._sequence, kind, self._metadata.cursor_zone)
 
     def _as_versions(self, rows: pl.LazyFrame, sequence: pl.Expr) -> pl.LazyFrame:
         schema = rows.collect_schema()
-        return rows.select(*self._columns, BATCH, sequence.alias(SEQ)).with_columns(row_hash(schema, self._columns))
+        none = {OP: pl.lit(None, dtype=pl.String), EXTRACTED_AT: pl.lit(None, dtype=pl.Datetime("us", "UTC"))}
+        marks = [pl.col(name) if name in schema else none[name].alias(name) for name in none] if self._marked else []
+        return rows.select(*self._columns, BATCH, sequence.alias(SEQ), *marks).with_columns(row_hash(schema, self._columns))
 
     def require_sound(self, new: pl.LazyFrame) -> tuple[int, int | None]:
         """How many rows there are, and the greatest sequence as a number where it has one.
@@ -169,7 +204,7 @@ class _Folding:
 
     def rows(self, versions: pl.DataFrame) -> pl.DataFrame:
         """Versions without the fold's own columns."""
-        return versions.drop(SEQ, "_hash", strict=False)
+        return versions.drop(SEQ, "_hash", OP, EXTRACTED_AT, strict=False)
 
     def _folded(self, versions: pl.LazyFrame) -> pl.DataFrame:
         if not self._keys:
@@ -218,21 +253,54 @@ class _Folding:
         if self.history:
             standing = standing.filter(pl.col(IS_CURRENT))
         standing = standing.collect().lazy()
-        if self.history:
-            sequence = pl.col(VALID_FROM)
-        else:  # without a column that orders versions every key is late, and nothing stands
-            sequence = pl.col(self._sequence) if self._sequence in self._columns else pl.lit(None, dtype=came.schema[SEQ])
-        known = self._as_versions(standing, sequence).select(came.columns)
+        # without a column that orders versions every key is late, and nothing stands
+        own = pl.col(self._sequence) if self._stands else pl.lit(None, dtype=came.schema[SEQ])
+        known = self._as_versions(standing, pl.col(VALID_FROM) if self.history else own).select(came.columns)
         rows = self._folded(pl.concat([known, ahead.lazy(), again], how="vertical"))
         old = pl.concat([standing, silver.scan().join(late.lazy(), on=self._keys, how="semi")], how="vertical").collect()
         return difference(old, rows.select(old.columns), self.identity)
 
     def _late_keys(self, silver: Table, came: pl.DataFrame) -> pl.DataFrame:
+        """The keys that what stands in silver cannot decide: those with a version that is not above all that was consumed, and gone ones.
+
+        A row that stands beats all versions consumed before it, so that an SCD1 key is decided by it; where it is gone, nothing stands.
+        """
         keys = came.select(self._keys).unique()
-        if not self.history and self._sequence in self._columns:
+        decided = not self.history and self._stands
+        if decided and not self._marked:
             return keys.clear()
         greatest = silver.number(self.sequence_id)
-        if greatest is None:
-            return keys
-        ordinal = pl.col(SEQ).dt.epoch("us") if isinstance(came.schema[SEQ], pl.Datetime) else pl.col(SEQ).cast(pl.Int64)
-        return came.filter(ordinal <= greatest).select(self._keys).unique()
+        late = keys
+        if greatest is not None:
+            ordinal = pl.col(SEQ).dt.epoch("us") if isinstance(came.schema[SEQ], pl.Datetime) else pl.col(SEQ).cast(pl.Int64)
+            late = came.filter(ordinal <= greatest).select(self._keys).unique()
+        if self._marked and decided:
+            return late.join(silver.scan().select(self._keys).collect(), on=self._keys, how="anti")
+        if self._marked and self.history:
+            ahead = silver.scan().join(keys.join(late, on=self._keys, how="anti").lazy(), on=self._keys, how="semi")
+            ended = ahead.group_by(self._keys).agg(pl.col(IS_CURRENT).any()).filter(~pl.col(IS_CURRENT))
+            return pl.concat([late, ended.select(self._keys).collect()])
+        return late
+
+
+def with_deletes(lake: Lake, metadata: Metadata, rows: pl.LazyFrame) -> pl.LazyFrame:
+    """Rows of bronze, each marked as a delete where the table's `apply_as_deletes` says so.
+
+    Raises:
+        ModelError: The condition names what is not there.
+    """
+    schema = {**rows.collect_schema(), OP: pl.String()}
+    shape = pa.schema(pl.DataFrame(schema=rows.collect_schema()).to_arrow(compat_level=pl.CompatLevel.oldest()).schema)
+    others = ", ".join(quote(name) for name in schema if name != OP)
+    own = OP if OP in shape.names else "null"
+    query = f"select {others}, case when ({metadata.apply_as_deletes}) then '{DELETE}' else {own} end as {OP} from rows_of_bronze"
+
+    def marked(part: pl.DataFrame) -> pl.DataFrame:
+        with lake.engine() as engine:
+            engine.stream("rows_of_bronze", shape, iter(to_batches(part, shape)))
+            engine.model("_marked", query, f"metadata/tables/{metadata.source}/{metadata.name}.yml: apply_as_deletes")
+            found = pl.DataFrame(pl.from_arrow(engine.rows("select * from _marked")))
+        return found.select(pl.col(name).cast(kind) for name, kind in schema.items())
+
+    marked(pl.DataFrame(schema=rows.collect_schema()))  # else the engine around it would hide the error
+    return rows.map_batches(marked, projection_pushdown=False, schema=pl.Schema(schema), streamable=True)

@@ -6,7 +6,7 @@ import os
 import signal
 from collections import deque
 from contextlib import contextmanager
-from threading import current_thread, main_thread
+from threading import Lock, current_thread, main_thread
 from typing import TYPE_CHECKING, TypeVar
 
 from lakehouse.errors import StorageError
@@ -31,6 +31,7 @@ class Effects:
         self._strike = int(number or 0)
         self.count = 0
         self.trace: deque[str] = deque(maxlen=TRACED)
+        self._lock = Lock()
 
     def do(self, name: str, act: Callable[[], T], *, whole: bool = True) -> T:
         """What `act` returns, with the effect counted under `name`.
@@ -43,9 +44,10 @@ class Effects:
         Raises:
             StorageError: In the place of the effect, where the fault says so.
         """
-        self.count += 1
-        self.trace.append(name)
-        struck = self.count == self._strike
+        with self._lock:  # tables that are brought up to date at once are counted together
+            self.count += 1
+            self.trace.append(name)
+            struck = self.count == self._strike
         if struck and self._mode == "before":
             os._exit(CRASH_CODE)
         if struck and self._mode == "error":

@@ -25,6 +25,7 @@ class LiveFile:
         size: Bytes.
         least: The least value of each column that has one.
         greatest: The greatest value of each column that has one.
+        nulls: How many NULLs each column has, where that is known.
     """
 
     path: str
@@ -33,6 +34,7 @@ class LiveFile:
     size: int
     least: Mapping[str, Any]
     greatest: Mapping[str, Any]
+    nulls: Mapping[str, int]
 
 
 def live_files(actions: pa.Table, place: str, bounded: Iterable[pa.Field]) -> list[LiveFile]:
@@ -47,8 +49,8 @@ def live_files(actions: pa.Table, place: str, bounded: Iterable[pa.Field]) -> li
 
     about = [actions.column(name).to_pylist() for name in ("path", "num_records", "size_bytes")]
     return [
-        LiveFile(path, f"{place}/{path}", rows, size, least, greatest)
-        for path, rows, size, least, greatest in zip(*about, limits("min"), limits("max"), strict=True)
+        LiveFile(path, f"{place}/{path}", rows, size, least, greatest, nulls)
+        for path, rows, size, least, greatest, nulls in zip(*about, limits("min"), limits("max"), limits("null_count"), strict=True)
     ]
 
 

@@ -82,7 +82,9 @@ def _file(number: int) -> str:
 class Leases:
     """The leases that one lake's handle takes, shows alive and gives back."""
 
-    def __init__(self, run_id: Callable[[], str], effects: Effects, *, term: float, patience: float) -> None:
+    def __init__(
+        self, run_id: Callable[[], str], effects: Effects, *, term: float, patience: float, go_on: Callable[[], None] = lambda: None
+    ) -> None:
         """Name the terms; nothing is taken yet.
 
         Args:
@@ -90,8 +92,9 @@ class Leases:
             effects: Counts what is taken; signs of life and what is given back change no table and are not counted.
             term: Seconds without a sign of life after which a holder is dead.
             patience: Seconds that a run waits for another one that is alive.
+            go_on: Raises where the run was ended from outside while it waited.
         """
-        self._run_id, self._effects, self._term, self._patience = run_id, effects, term, patience
+        self._run_id, self._effects, self._term, self._patience, self._go_on = run_id, effects, term, patience, go_on
         self._held: dict[str, _Held] = {}
         self._lock, self._end = Lock(), Event()
         self._beating: Thread | None = None
@@ -130,6 +133,7 @@ class Leases:
                     next_step="Run again when it has ended; LAKEHOUSE_WAIT_SECONDS says how long a run waits.",
                 )
             time.sleep(pause)
+            self._go_on()
             pause = min(2 * pause, LATER, max(0.01, end - time.monotonic()))
 
     def _look(self, place: Place) -> tuple[list[int], bytes]:

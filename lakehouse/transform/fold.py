@@ -2,7 +2,8 @@
 
 A frame of versions has the table's columns and
 `_seq` (the sequence, never null), `_batch` (the ordinal of the commit that brought it) and `_hash` (the row's hash);
-a key's versions are ordered by these three. The rules are numbers 4, 6, 7 and 8 of the design.
+a key's versions are ordered by these three. Where keys can go, it also has `_op` (`delete` in a version that ends its key, else NULL)
+and `_extracted_at` (when it was seen). The rules are numbers 4, 6, 7 and 8 of the design.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ from typing import TYPE_CHECKING
 import polars as pl
 import polars_hash  # noqa: F401  registers the `nchash` namespace
 
-from lakehouse.layout import BATCH, IS_CURRENT, VALID_FROM, VALID_TO
+from lakehouse.layout import BATCH, DELETE, EXTRACTED_AT, IS_CURRENT, OP, VALID_FROM, VALID_TO
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 SEQ, HASH = "_seq", "_hash"
 _ORDER = [SEQ, BATCH, HASH]
+_LIVES, _GONE, _END, _STARTS = "_lives", "_gone", "_end", "_starts"
 
 
 def row_hash(schema: pl.Schema, columns: Iterable[str]) -> pl.Expr:
@@ -54,32 +56,92 @@ def canonical(value: pl.Expr, kind: pl.DataType) -> pl.Expr:
 
 
 def fold_current(versions: pl.LazyFrame, keys: Sequence[str]) -> pl.LazyFrame:
-    """One row a key: its last version (SCD1). Columns as given, in no promised order."""
-    return versions.sort(_ORDER).unique(subset=list(keys), keep="last", maintain_order=True)
+    """One row a key that is not gone: its last version (SCD1). Columns as given, without the marks, in no promised order."""
+    marked = OP in versions.collect_schema().names()
+    last = versions.sort([*_ORDER, OP] if marked else _ORDER).unique(subset=list(keys), keep="last", maintain_order=True)
+    return _alive(last).drop(OP, EXTRACTED_AT) if marked else last
 
 
 def fold_history(versions: pl.LazyFrame, keys: Sequence[str], tracked: Sequence[str]) -> pl.LazyFrame:
-    """The history of each key (SCD2): columns as given, and `valid_from`, `valid_to`, `is_current`.
+    """The history of each key (SCD2): columns as given, without the marks, and `valid_from`, `valid_to`, `is_current`.
 
     Of versions with one sequence the last counts. A version with the tracked content of the one before it makes no row.
-    Intervals are half open, do not overlap, and have the sequence's own type; the last one of a key is open.
+    Intervals are half open, do not overlap, and have the sequence's own type; the last one of a key is open, unless the key is gone.
     """
     key = list(keys)
-    last = versions.sort([*key, *_ORDER]).unique(subset=[*key, SEQ], keep="last", maintain_order=True)
-    first_of_key = (
-        ~pl.struct(key).eq_missing(pl.struct(key).shift(1)) if len(key) > 1 else pl.col(key[0]).ne_missing(pl.col(key[0]).shift(1))
-    )
-    first_row = pl.int_range(pl.len()) == 0
+    marked = OP in versions.collect_schema().names()
+    last = _last_of_sequence(versions, key) if marked else _unique(versions.sort([*key, *_ORDER]), key)
+    before = _same_key(key, 1)
     changed = pl.any_horizontal([pl.col(name).ne_missing(pl.col(name).shift(1)) for name in tracked]) if tracked else pl.lit(value=False)
-    kept = last.filter(first_row | first_of_key | changed)
-    same_key_next = pl.all_horizontal([pl.col(name).eq_missing(pl.col(name).shift(-1)) for name in key]) & (
-        pl.int_range(pl.len()) < pl.len() - 1
-    )
-    return kept.with_columns(
-        pl.col(SEQ).alias(VALID_FROM),
-        pl.when(same_key_next).then(pl.col(SEQ).shift(-1)).otherwise(None).alias(VALID_TO),
-        (~same_key_next).alias(IS_CURRENT),
-    )
+    starts = ~before | changed
+    if not marked:
+        kept = last.filter(starts)
+        until = pl.when(_same_key(key, -1)).then(pl.col(SEQ).shift(-1)).otherwise(None)
+    else:
+        seen = last.with_columns((pl.col(_LIVES) & (starts | pl.col(_GONE).shift(1).fill_null(value=False))).alias(_STARTS))
+        kept, until = _with_ends(seen, key)
+    rows = kept.with_columns(pl.col(SEQ).alias(VALID_FROM), until.alias(VALID_TO))
+    rows = rows.with_columns(pl.col(VALID_TO).is_null().alias(IS_CURRENT))
+    return rows.filter(_STARTS).drop(_LIVES, _GONE, _END, _STARTS) if marked else rows
+
+
+def _unique(ordered: pl.LazyFrame, key: list[str]) -> pl.LazyFrame:
+    return ordered.unique(subset=[*key, SEQ], keep="last", maintain_order=True)
+
+
+def _alive(versions: pl.LazyFrame) -> pl.LazyFrame:
+    return versions.filter(pl.col(OP).ne_missing(DELETE))
+
+
+def _same_key(key: list[str], offset: int) -> pl.Expr:
+    """Whether the row so far before (above zero) or after this one is there and has its key."""
+    place = pl.int_range(pl.len()) - offset
+    same = pl.all_horizontal([pl.col(name).eq_missing(pl.col(name).shift(offset)) for name in key])
+    return same & (place >= 0) & (place < pl.len())
+
+
+def _last_of_sequence(versions: pl.LazyFrame, key: list[str]) -> pl.LazyFrame:
+    """One row a key and sequence, in their order: the last version that shows a row, and how it ended.
+
+    `_lives`: it shows a row at all. `_gone`: a delete came after that. `_end`: when the first such delete was seen.
+    """
+    ordered = versions.sort([*key, *_ORDER, OP])
+    of_one = [*key, SEQ]
+    same = pl.all_horizontal([pl.col(name).eq_missing(pl.col(name).shift(-1)) for name in of_one])
+    follows = pl.when(same).then(pl.col(OP).shift(-1)).otherwise(None) == DELETE  # the row after it is the delete that ends it
+    seen = pl.when(follows).then(pl.col(EXTRACTED_AT).shift(-1))
+    marked = ordered.with_columns(seen.otherwise(None).alias(_END))
+    deleted = _unique(ordered, key).select(*of_one, (pl.col(OP) == DELETE).fill_null(value=False).alias(_GONE))
+    shown = _unique(_alive(marked), key).with_columns(pl.lit(value=True).alias(_LIVES))
+    only_gone = _unique(marked, key).join(shown, on=of_one, how="anti").with_columns(pl.lit(value=False).alias(_LIVES))
+    return pl.concat([shown, only_gone]).join(deleted, on=of_one, how="left").drop(OP, EXTRACTED_AT).sort(of_one)
+
+
+def _with_ends(last: pl.LazyFrame, key: list[str]) -> tuple[pl.LazyFrame, pl.Expr]:
+    """The rows that start or end an interval, and the end of each that starts one.
+
+    A delete with a sequence of its own ends the interval there; one that keeps the sequence of the version it ends (a tombstone),
+    when it was seen, never after the next interval starts and never before the version itself.
+    """
+    schema = last.collect_schema()
+    own, following = pl.col(SEQ), pl.when(_same_key(key, -1)).then(pl.col(SEQ).shift(-1)).otherwise(None)
+    again = pl.col(_GONE) & ~pl.col(_STARTS) & pl.col(_GONE).shift(1).fill_null(value=False) & _same_key(key, 1)
+    kept = last.filter(pl.col(_STARTS) | pl.col(_GONE)).filter(~again)
+    ended = pl.min_horizontal(pl.max_horizontal(own, _seen_as(schema[SEQ])), following)
+    close = pl.when(pl.col(_GONE)).then(pl.when(pl.col(_LIVES)).then(ended).otherwise(own)).otherwise(None)
+    ender_next = _same_key(key, -1) & ~pl.col(_STARTS).shift(-1)
+    return kept, pl.when(pl.col(_GONE)).then(close).when(ender_next).then(close.shift(-1)).otherwise(following)
+
+
+def _seen_as(kind: pl.DataType) -> pl.Expr:
+    """When a delete was seen, in the sequence's type; a number has no time, so the next one, and a text has no next one."""
+    if isinstance(kind, pl.Datetime):
+        return pl.col(_END).cast(kind)
+    if kind == pl.Date:
+        return pl.col(_END).dt.date()
+    if kind.is_integer():
+        return pl.max_horizontal(SEQ, pl.col(SEQ) + 1)  # beyond the greatest number comes the smallest
+    return pl.col(SEQ)
 
 
 def difference(old: pl.DataFrame, new: pl.DataFrame, identity: Sequence[str]) -> tuple[pl.DataFrame, pl.DataFrame]:

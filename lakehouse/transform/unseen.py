@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse.layout import BATCH
+from lakehouse.layout import BATCH, DELETE, OP
+from lakehouse.transform.cut import first_of, odd_rows
 from lakehouse.transform.names import quote
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lakehouse.model.run import Cursor
+    from lakehouse.model.run import Cursor, Odd
 
 
 _NAN = object()
@@ -27,15 +28,17 @@ class Unseen:
     """The rule for one window: what it brought is `incoming`, the rows it may repeat are `bronze.seen`.
 
     With keys: the incoming rows that differ from the last observation of their key. Where the source shows several versions of
-    a key at once, as a change feed does, there is no last one, and a row counts as seen when any observation equals it.
+    a key at once, as a change feed does, there is no last one, and a row counts as seen when any observation equals it that the
+    key's last tombstone does not end.
     Without: each distinct row as often as it comes more times than bronze holds it (within the window, where there is a cursor).
 
     Attributes:
-        columns: The source's columns.
+        columns: The source's columns, and in tables that mark their rows the mark: what is a row again after its tombstone is new.
         keys: The columns that name a row; may be empty.
         cursor: The cursor's column, if any.
         low: Where the window starts.
         newest: At or above every cursor value in bronze: rows above it are new without a look; None is not known.
+        odd: The rows that the window brings besides: bronze's own of this kind are compared too.
     """
 
     columns: Sequence[str]
@@ -43,6 +46,7 @@ class Unseen:
     cursor: str | None = None
     low: Cursor | None = None
     newest: Cursor | None = None
+    odd: Odd | None = None
 
     def several(self) -> str:
         """A query in DuckDB's dialect that gives a row where a key that bronze may have comes more than once."""
@@ -55,7 +59,7 @@ class Unseen:
             feed: Whether a key comes several times; costs a second look at what was seen.
         """
         names = ", ".join(quote(name) for name in self.columns)
-        window = f" where {quote(self.cursor)} >= {_literal(self.low)}" if self.cursor and self.low is not None else ""
+        window = self._window()
         if not self.keys:
             old = f"select {names} from {self._again} except all select {names} from bronze.seen{window}"
         else:
@@ -65,7 +69,7 @@ class Unseen:
             observed = f"select s.* from bronze.seen s semi join ({last}) l on s.{BATCH} = l.{BATCH} and {self._same_key('s', 'l')}{window}"
             if feed:
                 observed += (
-                    f" union all select s.* from bronze.seen s semi join ({self._several()}) h on {self._same_key('s', 'h')}{window}"
+                    f" union all select s.* from {self._unended} s semi join ({self._several()}) h on {self._same_key('s', 'h')}{window}"
                 )
             same_row = " and ".join(f"a.{quote(name)} is not distinct from o.{quote(name)}" for name in self.columns)
             old = f"select {names} from {self._again} a anti join ({observed}) o on {same_row}"
@@ -87,28 +91,41 @@ class Unseen:
             if not pa.types.is_floating(first.type):  # to `is_in` 0.0 and -0.0 are two values
                 near = incoming.filter(pc.is_in(incoming.column(self.keys[0]), first))
                 seen = seen.filter(pc.is_in(seen.column(self.keys[0]), first))
-            times = Counter(_tuples(near, self.keys))
+            times = Counter(tuples(near, self.keys))
             known = self._observed(seen, {key for key, count in times.items() if count > 1})
-            kept = [row not in known for row in _tuples(again, self.columns)]
+            kept = [row not in known for row in tuples(again, self.columns)]
         else:
             if self.cursor and self.low is not None:
                 column = seen.column(self.cursor)
                 column = column.cast(pa.int64()) if pa.types.is_integer(column.type) else column  # a bound may be beyond a narrow type
-                seen = seen.filter(pc.greater_equal(column, pa.scalar(self.low, column.type)))
-            left = Counter(_tuples(seen, self.columns))
+                near = pc.greater_equal(column, pa.scalar(self.low, column.type))
+                seen = seen.filter(near if self.odd is None else pc.or_(odd_rows(column, self.odd), pc.fill_null(near, False)))  # noqa: FBT003  as above
+            left = Counter(tuples(seen, self.columns))
             kept = []
-            for row in _tuples(again, self.columns):
+            for row in tuples(again, self.columns):
                 kept.append(left[row] <= 0)
                 left[row] -= 1
         return pa.concat_tables([incoming.filter(pc.invert(may)), again.filter(pa.array(kept, pa.bool_()))])
 
     def _observed(self, seen: pa.Table, several: set[tuple[object, ...]]) -> set[tuple[object, ...]]:
-        keys, batches = _tuples(seen, self.keys), seen.column(BATCH).to_pylist()
+        keys, batches = tuples(seen, self.keys), seen.column(BATCH).to_pylist()
+        marks = seen.column(OP).to_pylist() if OP in self.columns else [None] * seen.num_rows
         last: dict[tuple[object, ...], int] = {}
-        for key, batch in zip(keys, batches, strict=True):
+        ended: dict[tuple[object, ...], int] = {}
+        for key, batch, mark in zip(keys, batches, marks, strict=True):
             last[key] = max(batch, last.get(key, batch))
-        rows = zip(keys, batches, _tuples(seen, self.columns), strict=True)
-        return {row for key, batch, row in rows if batch == last[key] or key in several}
+            if mark == DELETE:
+                ended[key] = max(batch, ended.get(key, batch))
+        rows = zip(keys, batches, tuples(seen, self.columns), strict=True)
+        return {row for key, batch, row in rows if batch == last[key] or (key in several and batch > ended.get(key, 0))}
+
+    def _window(self) -> str:
+        if self.cursor is None or self.low is None:
+            return ""
+        cursor = quote(self.cursor)
+        first = None if self.odd is None else first_of(self.odd)
+        odd = "" if self.odd is None else f" or {cursor} is null" + ("" if first is None else f" or {cursor} = {_literal(first)}")
+        return f" where ({cursor} >= {_literal(self.low)}{odd})"
 
     @property
     def _above(self) -> str | None:
@@ -118,6 +135,15 @@ class Unseen:
     def _again(self) -> str:
         return "incoming" if self._above is None else f"(select * from incoming where ({self._above}) is not true)"
 
+    @property
+    def _unended(self) -> str:
+        """The observations that no later tombstone of their key ends."""
+        if OP not in self.columns:
+            return "bronze.seen"
+        key = ", ".join(quote(name) for name in self.keys)
+        ends = f"select {key}, max({BATCH}) as {BATCH} from bronze.seen where {OP} = '{DELETE}' group by {key}"
+        return f"(select s.* from bronze.seen s anti join ({ends}) e on s.{BATCH} <= e.{BATCH} and {self._same_key('s', 'e')})"
+
     def _several(self) -> str:
         key = ", ".join(quote(name) for name in self.keys)
         return f"select {key} from incoming i semi join {self._again} a on {self._same_key('i', 'a')} group by {key} having count(*) > 1"
@@ -126,7 +152,7 @@ class Unseen:
         return " and ".join(f"{left}.{quote(name)} is not distinct from {right}.{quote(name)}" for name in self.keys)
 
 
-def _tuples(rows: pa.Table, columns: Sequence[str]) -> list[tuple[object, ...]]:
+def tuples(rows: pa.Table, columns: Sequence[str]) -> list[tuple[object, ...]]:
     """The rows as tuples that are equal where SQL calls them not distinct: NaN is one value."""
     values = [[_NAN if value != value else value for value in rows.column(name).to_pylist()] for name in columns]  # noqa: PLR0124
     return list(zip(*values, strict=True))
@@ -135,4 +161,6 @@ def _tuples(rows: pa.Table, columns: Sequence[str]) -> list[tuple[object, ...]]:
 def _literal(bound: Cursor | None) -> str:
     if isinstance(bound, datetime):
         return f"timestamptz '{bound.isoformat()}'"
+    if isinstance(bound, str):
+        return "'" + bound.replace("'", "''") + "'"
     return f"date '{bound.isoformat()}'" if isinstance(bound, date) else str(bound)

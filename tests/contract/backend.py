@@ -81,8 +81,12 @@ class Backend:
 
     def describe(self, name: str, **more: object) -> Described:
         """What the product would read of a table."""
+        return self.describe_table(define(name, **more))
+
+    def describe_table(self, table: Table) -> Described:
+        """The same for a table's metadata."""
         with self.open() as database:
-            return database.describe(define(name, **more))
+            return database.describe(table)
 
     def batches(self, table: Table, window: Window = ALWAYS, batch_rows: int = 1000) -> list[pa.RecordBatch]:
         """A window of a table as the product reads it."""

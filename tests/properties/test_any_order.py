@@ -27,12 +27,19 @@ from tests.properties.model import Row, Version
 
 EPOCH, DAY = datetime(1970, 1, 1, tzinfo=UTC), date(1970, 1, 1)
 CHECKS = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]
-Batches = list[list[tuple[int, int, str | None]]]
-"""Rows (key, sequence, value) as they are cut into commits."""
+Batches = list[list[tuple[int, int, str | None, str | None]]]
+"""Rows (key, sequence, value, what the row is) as they are cut into commits."""
 
-rows = st.tuples(st.integers(0, 2), st.integers(0, 5), st.sampled_from(["a", "b", None]))
+rows = st.tuples(
+    st.integers(0, 2),
+    st.integers(0, 5),
+    st.sampled_from(["a", "b", None]),
+    st.sampled_from([None, None, None, "delete", "delete", "reject"]),
+)
+shown = rows.map(lambda row: row[:3])
 cuts: st.SearchStrategy[Batches] = st.lists(st.lists(rows, min_size=1, max_size=5), min_size=1, max_size=6)
-"""Any list of versions in any order and any batching: few keys, few sequence values, few contents."""
+plain = cuts.map(lambda batches: [[(k, s, v, None) for k, s, v, _ in batch] for batch in batches])
+"""Any list of versions in any order and any batching: few keys, few sequence values, few contents; `plain` without marks."""
 
 SEQUENCES: dict[str, tuple[Callable[[int], Any], Callable[[int], str], pa.DataType]] = {
     "bigint": (lambda n: n, str, pa.int64()),
@@ -44,13 +51,16 @@ SEQUENCES: dict[str, tuple[Callable[[int], Any], Callable[[int], str], pa.DataTy
 
 
 def versions_of(batches: Batches, value: Callable[[int], Any] = lambda n: n) -> list[Version]:
-    return [Version(k, value(s), v, number) for number, batch in enumerate(batches, 1) for k, s, v in batch]
+    return [Version(k, value(s), v, number, op, value(s + 1)) for number, batch in enumerate(batches, 1) for k, s, v, op in batch]
 
 
 def pure(versions: list[Version], tracked: list[str] | None) -> set[Row]:
-    """The product's fold over a frame: SCD2 with `tracked`, SCD1 without."""
-    schema = {"k": pl.Int64, "s": pl.Int64, "v": pl.String, "_batch": pl.Int64}
-    frame = pl.LazyFrame(versions, schema=schema, orient="row")
+    """The product's fold over a frame, marked where a version is a delete: SCD2 with `tracked`, SCD1 without."""
+    schema = {"k": pl.Int64, "s": pl.Int64, "v": pl.String, "_batch": pl.Int64, "_op": pl.String}
+    taken = [version[:5] for version in versions if version.op != "reject"]
+    frame = pl.LazyFrame(taken, schema=schema, orient="row").with_columns(pl.lit(EPOCH).dt.cast_time_unit("us").alias("_extracted_at"))
+    if not any(version.op for version in versions):
+        frame = frame.drop("_op", "_extracted_at")
     frame = frame.with_columns(pl.col("s").alias("_seq"), row_hash(frame.collect_schema(), ["k", "s", "v"]))
     if tracked is None:
         return set(fold_current(frame, ["k"]).collect().select("k", "s", "v", "_batch").rows())
@@ -70,14 +80,14 @@ orders = st.permutations(range(30))
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=CHECKS)
-@given(cuts, orders)
+@given(cuts | plain, orders)
 def test_the_pure_fold_is_the_model(batches: Batches, shuffled: list[int]) -> None:
     agree_purely(batches, shuffled)
 
 
 @pytest.mark.long
 @settings(max_examples=20_000, deadline=None, suppress_health_check=CHECKS)
-@given(cuts, orders)
+@given(cuts | plain, orders)
 def test_the_pure_fold_is_the_model_long(batches: Batches, shuffled: list[int]) -> None:
     agree_purely(batches, shuffled)
 
@@ -101,15 +111,23 @@ def lake_of(folder: Path, lake: str = "lake") -> Iterator[Lake]:
         opened.close()
 
 
-def append(lake: Lake, table: str, batch: list[tuple[int, int, str | None]], kind: str, clock: int) -> None:
+def instant(clock: int, kind: str) -> datetime:
+    """The clock's moment, in the sequence's own unit."""
+    return EPOCH + (timedelta(days=clock) if kind == "date" else timedelta(microseconds=clock))
+
+
+def append(lake: Lake, table: str, batch: list[tuple[int, int, str | None, str | None]], kind: str, clock: int, *, marked: bool) -> None:
     """One commit of bronze rows, as the bronze stage would write them."""
     value, _, arrow = SEQUENCES[kind or "timestamp"]
     fields = [("k", pa.int64()), *([("s", arrow)] if kind else []), ("v", pa.string())]
     technical = [("_batch", pa.int64()), ("_run_id", pa.string()), ("_extracted_at", pa.timestamp("us", "UTC"))]
-    schema = pa.schema([*fields, *technical])
+    schema = pa.schema([*fields, *technical, *([("_op", pa.string())] if marked else [])])
     bronze = lake.table("bronze", table) or lake.make_table("bronze", table, schema)
-    stamp = {"_batch": bronze.batch + 1, "_run_id": lake.run_id, "_extracted_at": EPOCH + timedelta(microseconds=clock)}
-    found = [{"k": k, "v": v, **stamp, **({"s": value(s)} if kind else {})} for k, s, v in batch]
+    stamp = {"_batch": bronze.batch + 1, "_run_id": lake.run_id, "_extracted_at": instant(clock, kind)}
+    marks = [{"_op": op} if marked else {} for _, _, _, op in batch]
+    found = [
+        {"k": k, "v": v, **stamp, **mark, **({"s": value(s)} if kind else {})} for (k, s, v, _), mark in zip(batch, marks, strict=True)
+    ]
     bronze.append([pa.RecordBatch.from_pylist(found, schema=schema)], lambda: Commit(lake.run_id, "bronze"))
 
 
@@ -125,11 +143,11 @@ def silver_rows(lake: Lake) -> tuple[set[Row], set[Row]]:
 def agree_in_the_lake(batches: Batches, folds: list[bool], kind: str, clocks: list[int]) -> None:
     """Append batch by batch and fold after some of them: what silver holds is the model's answer, and a rebuild's."""
     with tempfile.TemporaryDirectory() as place:
-        folder = project(Path(place), kind)
+        folder, marked = project(Path(place), kind), any(op for batch in batches for *_, op in batch)
         for number, (batch, folding) in enumerate(zip(batches, [*folds, *[False] * len(batches)], strict=False), 1):
             with lake_of(folder) as lake:
                 for name in ("now", "ever"):
-                    append(lake, name, batch, kind, clocks[(number - 1) % len(clocks)])
+                    append(lake, name, batch, kind, clocks[(number - 1) % len(clocks)], marked=marked)
                     if folding or number == len(batches):
                         fold(lake, lake.catalog.tables[name])
         with lake_of(folder) as lake:
@@ -144,12 +162,19 @@ def agree_in_the_lake(batches: Batches, folds: list[bool], kind: str, clocks: li
 
 def expected(batches: Batches, kind: str, clocks: list[int]) -> tuple[set[Row], set[Row]]:
     value, text, _ = SEQUENCES[kind or "timestamp"]
+    ticks = [clocks[place % len(clocks)] for place in range(len(batches))]
     if kind:
-        versions = versions_of(batches, value)
+        versions = [
+            Version(k, value(s), v, number, op, value(s + 1) if kind == "bigint" else value(s) if kind == "string" else value(tick))
+            for number, (batch, tick) in enumerate(zip(batches, ticks, strict=True), 1)
+            for k, s, v, op in batch
+        ]
         texts: dict[Any, str | None] = {value(n): text(n) for n in range(6)}
         return model.current(versions, texts), model.history(versions, texts)
     versions = [
-        Version(k, value(clocks[(number - 1) % len(clocks)]), v, number) for number, batch in enumerate(batches, 1) for k, _, v in batch
+        Version(k, value(tick), v, number, op, value(tick))
+        for number, (batch, tick) in enumerate(zip(batches, ticks, strict=True), 1)
+        for k, _, v, op in batch
     ]
     texts = dict.fromkeys((value(n) for n in clocks), None)
     return {(k, None, v, b) for k, _, v, b in model.current(versions, texts)}, model.history(versions, texts)
@@ -163,7 +188,7 @@ names = [*SEQUENCES, "extraction"]
 
 @pytest.mark.parametrize("kind", kinds, ids=names)
 @settings(max_examples=12, deadline=None, suppress_health_check=CHECKS)
-@given(cuts, pauses, ticks)
+@given(cuts | plain, pauses, ticks)
 def test_silver_is_the_model(kind: str, batches: Batches, folds: list[bool], clocks: list[int]) -> None:
     agree_in_the_lake(batches, folds, kind, clocks)
 
@@ -171,14 +196,29 @@ def test_silver_is_the_model(kind: str, batches: Batches, folds: list[bool], clo
 @pytest.mark.long
 @pytest.mark.parametrize("kind", kinds, ids=names)
 @settings(max_examples=600, deadline=None, suppress_health_check=CHECKS)
-@given(cuts, pauses, ticks)
+@given(cuts | plain, pauses, ticks)
 def test_silver_is_the_model_long(kind: str, batches: Batches, folds: list[bool], clocks: list[int]) -> None:
     agree_in_the_lake(batches, folds, kind, clocks)
 
 
 @pytest.mark.parametrize("kind", kinds, ids=names)
 def test_a_late_batch_alone_hides_no_later_one(kind: str) -> None:
-    agree_in_the_lake([[(1, 5, "a")], [(1, 1, "b")], [(1, 3, "a"), (2, 3, "a")]], [True] * 3, kind, [5, 1, 3])
+    late: Batches = [[(1, 5, "a", None)], [(1, 1, "b", None)], [(1, 3, "a", None), (2, 3, "a", None)]]
+    agree_in_the_lake(late, [True] * 3, kind, [5, 1, 3])
+
+
+@pytest.mark.parametrize("kind", kinds, ids=names)
+def test_a_late_version_revives_no_deleted_key_and_a_later_row_does(kind: str) -> None:
+    lived: Batches = [[(1, 3, "a", None)], [(1, 3, "a", "delete")], [(1, 2, "b", None)], [(1, 3, "c", None)], [(1, 5, "c", "delete")]]
+    lived += [[(1, 1, "a", None)]]
+    for first in range(1, len(lived) + 1):
+        agree_in_the_lake(lived[:first], [True] * first, kind, [1, 2, 3, 4, 5])
+
+
+@pytest.mark.parametrize("kind", kinds, ids=names)
+def test_a_row_that_comes_back_ends_the_gone_one_where_it_starts(kind: str) -> None:
+    lived: Batches = [[(1, 1, "a", None)], [(1, 1, "a", "delete")], [(1, 3, "b", None)]]
+    agree_in_the_lake(lived, [True] * 3, kind, [1, 5, 6])
 
 
 def in_any_order(versions: list[tuple[int, int, str | None]], first: list[int], sizes: list[int]) -> None:
@@ -187,12 +227,12 @@ def in_any_order(versions: list[tuple[int, int, str | None]], first: list[int], 
     shuffled = [apart[i] for i in first if i < len(apart)]
     results = []
     for ordered, size in ((apart, sizes[0]), (shuffled, sizes[1])):
-        batches = [ordered[start : start + size] for start in range(0, len(ordered), size)]
+        batches: Batches = [[(*row, None) for row in ordered[start : start + size]] for start in range(0, len(ordered), size)]
         results.append({(k, v, since, to) for k, v, _, since, to, _ in pure(versions_of(batches), ["v"])})
     assert results[0] == results[1]
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=CHECKS)
-@given(st.lists(rows, min_size=1, max_size=18), st.permutations(range(18)), st.lists(st.integers(1, 5), min_size=2, max_size=2))
+@given(st.lists(shown, min_size=1, max_size=18), st.permutations(range(18)), st.lists(st.integers(1, 5), min_size=2, max_size=2))
 def test_without_ties_order_and_cut_change_nothing(versions: list[tuple[int, int, str | None]], first: list[int], sizes: list[int]) -> None:
     in_any_order(versions, first, sizes)

@@ -183,7 +183,7 @@ def test_what_the_place_says_cannot_be_said_again(tmp_path: Path, key: str) -> N
         ("keys: id", "keys: {id: true}", "keys", 4),
         ("keys: id", "keys: [id, id]", "keys", 4),
         ("keys: id", "keys: [id, missing]", "keys", 4),
-        ("cursor: changed_at", "cursor: city", "cursor", 5),
+        ("cursor: changed_at", "cursor: city", "lookback", 6),
         ("cursor: changed_at", "cursor: null", "cursor", 5),
         ("lookback: 9999d", "lookback: soon", "lookback", 6),
         ("lookback: 9999d", "lookback: -1", "lookback", 6),

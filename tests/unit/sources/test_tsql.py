@@ -122,12 +122,31 @@ def test_a_datetime_s_bound_is_one_that_a_datetime_can_be(bound: datetime) -> No
 
 def test_a_text_is_no_integer_cursor() -> None:
     with pytest.raises(ContractError, match="cursor a]b is a varchar"):
-        tsql.no_cursor(column("varchar"), parse_type("bigint"), "shop")
+        tsql.require_cursor(column("varchar"), parse_type("bigint"), "shop")
 
 
 def test_a_text_that_says_no_day_is_no_cursor() -> None:
-    text = written(tsql.no_cursor(column("varchar"), parse_type("timestamp"), "shop"))
-    assert text == "v IS NULL OR TRY_CAST(LEFT(v, 10) AS DATE) IS NULL"
+    tsql.require_cursor(column("varchar"), parse_type("timestamp"), "shop")
+    unfit = tsql.unfit(column("varchar"), parse_type("timestamp"))
+    assert unfit is not None
+    assert written(unfit) == "NOT v IS NULL AND TRY_CAST(LEFT(v, 10) AS DATE) IS NULL"
+
+
+def test_a_text_cursor_is_compared_by_code_points() -> None:
+    kind = parse_type("string")
+    tsql.require_cursor(column("varchar"), kind, "shop")
+    assert written(tsql.at_least(column("nvarchar"), "o'b")) == "v COLLATE Latin1_General_BIN2 >= N'o''b'"
+    assert written(tsql.at_least(column("varchar"), "a")) == "CAST(v AS NVARCHAR(MAX)) COLLATE Latin1_General_BIN2 >= N'a'"
+    unfit = tsql.unfit(column("nvarchar"), kind)
+    assert unfit is not None
+    assert written(unfit) == "v COLLATE Latin1_General_BIN2 LIKE N'%[^ -\ud7ff]%'"
+
+
+def test_a_rowversion_is_read_below_those_that_are_under_way() -> None:
+    query = tsql.least_open(column("timestamp"))
+    assert query is not None
+    assert written(query) == "SELECT CAST(MIN_ACTIVE_ROWVERSION() AS BIGINT)"
+    assert tsql.least_open(column("bigint")) is None
 
 
 def test_the_catalogue_s_queries_are_t_sql() -> None:

@@ -140,3 +140,41 @@ def test_a_feed_that_shows_several_versions_of_a_key_settles() -> None:
     feed = [(1, 1, "a"), (1, 2, "b"), (1, 3, "c")]
     assert not unseen(seen, feed)
     assert unseen(seen, [*feed, (1, 4, "d")]) == Counter([(1, 4, "d")])
+
+
+MARKED = pa.schema([*INCOMING, ("_op", pa.string())])
+SEEN_MARKED = pa.schema([*MARKED, ("_batch", pa.int64())])
+
+
+def unseen_marked(seen: list[Row], incoming: list[Row]) -> Counter[Row]:
+    """As `unseen`, over tables that mark their rows."""
+    rule = Unseen(MARKED.names, ("k",), "at")
+    with sql_session() as engine:
+        engine.keep("_seen", SEEN_MARKED, iter(batches(seen, SEEN_MARKED)))
+        engine.execute("create table bronze.seen as select * from _seen")
+        engine.keep("incoming", MARKED, iter(batches(incoming, MARKED)))
+        by_query = Counter(tuple(row.values()) for row in engine.rows(rule.rows(feed=engine.rows(rule.several()).num_rows > 0)).to_pylist())
+    tables = (pa.Table.from_batches(batches(rows, shape)) for rows, shape in ((incoming, MARKED), (seen, SEEN_MARKED)))
+    assert Counter(tuple(row.values()) for row in rule.among(*tables).to_pylist()) == by_query
+    return by_query
+
+
+def test_a_row_that_comes_back_after_its_tombstone_is_new() -> None:
+    row, end = (1, 1, "a", None), (1, 1, "a", "delete", 2)
+    assert not unseen_marked([(*row, 1)], [row])
+    assert unseen_marked([(*row, 1), end], [row]) == Counter([row])
+    assert not unseen_marked([(*row, 1), end, (*row, 3)], [row])
+
+
+def test_so_are_the_rows_of_a_feed() -> None:
+    feed = [(1, 1, "a", None), (1, 2, "b", None)]
+    seen = [(*row, 1) for row in feed]
+    assert not unseen_marked(seen, feed)
+    assert unseen_marked([*seen, (1, 2, "b", "delete", 2)], feed) == Counter(feed)
+    assert not unseen_marked([*seen, (1, 2, "b", "delete", 2), *((*row, 3) for row in feed)], feed)
+
+
+def test_a_reject_that_is_read_again_is_seen_and_one_that_was_mended_is_new() -> None:
+    seen = [(1, None, "a", "reject", 1)]
+    assert not unseen_marked(seen, [(1, None, "a", "reject")])
+    assert unseen_marked(seen, [(1, None, "a", None)]) == Counter([(1, None, "a", None)])

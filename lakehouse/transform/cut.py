@@ -1,0 +1,57 @@
+"""Which rows of a batch a window holds, and which are odd: exact, where a database's own condition may bring a few more."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lakehouse.transform.zone import FIRST
+
+if TYPE_CHECKING:
+    from lakehouse.model.run import Cursor, Odd, Window
+
+
+def cut(batch: pa.RecordBatch, cursor: str | None, window: Window) -> pa.RecordBatch:
+    """The rows that are really inside the window, and the odd ones where it wants them."""
+    if cursor is None:
+        return batch
+    column = _comparable(batch.column(cursor))
+    if window.odd is not None:
+        kept = pc.or_(odd_rows(batch.column(cursor), window.odd), pc.fill_null(_inside(column, window), False))  # noqa: FBT003  pyarrow takes it by place
+        return batch if kept.true_count == len(kept) else batch.filter(kept)
+    low, high = (bound.as_py() for bound in pc.min_max(column).values())
+    below = window.from_ is not None and (column.null_count or low < window.from_)
+    above = window.to is not None and (column.null_count or high >= window.to)
+    return batch.filter(_inside(column, window)) if below or above else batch
+
+
+def first_of(odd: Odd) -> Cursor | None:
+    """What the cursor of a row is that was infinitely long ago; None where it is no time."""
+    return None if odd.ahead is None else FIRST if isinstance(odd.ahead, datetime) else date.min
+
+
+def odd_rows(column: pa.Array | pa.ChunkedArray, odd: Odd) -> pa.BooleanArray | pa.ChunkedArray:
+    """True for the rows whose cursor no window holds; never NULL."""
+    found = pc.is_null(column)
+    if odd.ahead is not None:
+        first = pa.scalar(first_of(odd), column.type)
+        for far in (pc.greater_equal(column, pa.scalar(odd.ahead, column.type)), pc.equal(column, first)):
+            found = pc.or_(found, pc.fill_null(far, False))  # noqa: FBT003  as above
+    return found
+
+
+def _inside(column: pa.Array, window: Window) -> pa.BooleanArray:
+    inside = pc.is_valid(column)
+    if window.from_ is not None:
+        inside = pc.and_(inside, pc.greater_equal(column, pa.scalar(window.from_, column.type)))
+    if window.to is not None:
+        inside = pc.and_(inside, pc.less(column, pa.scalar(window.to, column.type)))
+    return inside
+
+
+def _comparable(column: pa.Array) -> pa.Array:
+    """Integers as wide as any bound: a bound may lie beyond a narrow type."""
+    return column.cast(pa.int64()) if pa.types.is_integer(column.type) else column

@@ -1,0 +1,79 @@
+"""Which tombstones a table gets: a key's end, with the last values that silver has of it, as queries and over small Arrow tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from lakehouse.layout import BATCH, DELETE, OP
+from lakehouse.transform.names import quote
+from lakehouse.transform.unseen import tuples
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstones:
+    """The rule for one table, whose observations are `bronze.seen`.
+
+    A key whose last observation is a tombstone is buried already, and one that was never observed has nothing to bury. The values are those
+    of its greatest version by sequence and batch, which is the one that ends; a row that silver does not take only where there is no other.
+
+    Attributes:
+        columns: The table's own columns.
+        keys: Those that name a row.
+        sequence: The one that orders the versions of a key; `_extracted_at` where none does.
+    """
+
+    columns: Sequence[str]
+    keys: Sequence[str]
+    sequence: str
+
+    def absent(self) -> str:
+        """A query in DuckDB's dialect that gives the living keys that `incoming` does not show."""
+        key, buried = self._listed(self.keys), f"arg_max({OP} is not distinct from '{DELETE}', {BATCH})"
+        living = f"select {key} from bronze.seen group by {key} having not {buried}"
+        return f"select {key} from ({living}) s anti join incoming i on {self._same_key('s', 'i')}"
+
+    def rows(self, gone: str) -> str:
+        """A query in DuckDB's dialect that gives the tombstones of those keys that the relation `gone` has: the columns and `_op`."""
+        key, dead = self._listed(self.keys), f"{OP} is not distinct from '{DELETE}'"
+        order = f"{dead}, {OP} is null desc, {quote(self.sequence)} desc nulls last, {BATCH} desc"
+        concerned = (
+            f"select s.*, row_number() over (partition by {key} order by {order}) as _place, "
+            f"arg_max({dead}, {BATCH}) over (partition by {key}) as _buried "
+            f"from bronze.seen s semi join {gone} g on {self._same_key('s', 'g')}"
+        )
+        return f"select {self._listed(self.columns)}, '{DELETE}' as {OP} from ({concerned}) where _place = 1 and not _buried"
+
+    def among(self, seen: pa.Table, *, gone: pa.Table | None = None, incoming: pa.Table | None = None) -> pa.Table:
+        """The tombstones of the keys that `gone` has, or that `incoming` has not, as `rows` gives them; for few rows, taken one by one."""
+        named = set(tuples(seen, self.keys)) - set(tuples(incoming, self.keys)) if gone is None and incoming is not None else set()
+        if gone is not None:
+            named = set(tuples(gone, self.keys))
+        keys, batches, marks = tuples(seen, self.keys), seen.column(BATCH).to_pylist(), seen.column(OP).to_pylist()
+        places, sequences = range(seen.num_rows), seen.column(self.sequence).to_pylist()
+        last: dict[tuple[object, ...], int] = {}
+        ends: dict[tuple[object, ...], int] = {}
+
+        def rank(place: int) -> tuple[object, ...]:
+            return marks[place] is None, sequences[place] is not None, sequences[place], batches[place]
+
+        for place in (place for place in places if keys[place] in named):
+            key = keys[place]
+            if key not in last or batches[place] > batches[last[key]]:
+                last[key] = place
+            if marks[place] != DELETE and (key not in ends or rank(place) > rank(ends[key])):
+                ends[key] = place
+        chosen = [place for key, place in ends.items() if marks[last[key]] != DELETE]
+        rows = seen.select(list(self.columns)).take(pa.array(chosen, pa.int64()))
+        return rows.append_column(OP, pa.repeat(pa.scalar(DELETE, pa.string()), rows.num_rows))
+
+    def _same_key(self, left: str, right: str) -> str:
+        return " and ".join(f"{left}.{quote(name)} is not distinct from {right}.{quote(name)}" for name in self.keys)
+
+    def _listed(self, names: Sequence[str]) -> str:
+        return ", ".join(quote(name) for name in names)
