@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from lakehouse.errors import ContractError, SourceDataError, SourceError
+from lakehouse.errors import ContractError, SourceDataError, SourceError, SourceUnreachableError
 from lakehouse.layout import COLUMN, IS_CURRENT, VALID_FROM, VALID_TO
 
 if TYPE_CHECKING:
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from lakehouse.sources.dialect import SourceColumn
 
 _UNDECODABLE = re.compile(r'FromSql\((\d+)\), cause: Some\((?:ConversionTo\()?"([^"]*)"')
+_AWAY = re.compile(r"ConnectionReset|ConnectionAborted|BrokenPipe|UnexpectedEof|NotConnected|kind: Closed|E57P0\d")
+"""How a driver says that the server is gone: Rust's io::ErrorKind, or PostgreSQL's codes of an operator's intervention."""
 
 
 def require_readable(table: Table, columns: Iterable[SourceColumn]) -> None:
@@ -56,6 +58,12 @@ def broken(exc: BaseException, columns: list[str], where: str) -> SourceError:
             f"column {columns[int(found[1])]} has a value that its type cannot hold ({found[2]})",
             where=where,
             next_step="Declare the column as string, or correct the value in the source.",
+        )
+    if found := _AWAY.search(str(exc)):
+        return SourceUnreachableError(
+            f"the source ended the connection in the middle of the read ({found[0]}); nothing of it was kept",
+            where=where,
+            next_step="See that the source is up, then run again.",
         )
     return SourceError(
         f"the read broke off: {_first_line(exc)}",
