@@ -20,7 +20,7 @@ from lakehouse.storage.effects import Effects
 from lakehouse.storage.greatest import greatest_text
 from lakehouse.storage.leases import Leases, Turn
 from lakehouse.storage.place import Places
-from lakehouse.storage.process import require_not_forked
+from lakehouse.storage.process import require_address_space, require_not_forked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -101,6 +101,7 @@ class Lake:
             MetadataError: The metadata has faults; all are named.
         """
         require_not_forked()
+        require_address_space()
         if not project.is_dir():
             raise UsageError("there is no such project folder", where=str(project), next_step="Name it with --project.")
         settings = settings or Settings.load(project)
