@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from io import BytesIO
 from pathlib import Path
 
+import obstore
 import polars as pl
 import pytest
 from deltalake import write_deltalake
 
+from lakehouse.settings import Azure as AzureSettings
+from lakehouse.storage.place import Places
 from tests.cli.project import ROWS, Project
 from tests.cli.test_bad_input import FAILED, QUALITY, USAGE, require_one_error
+from tests.servers import Azurite
+from tests.stores import make_container
 
 
 def orders(*numbers: int) -> pl.DataFrame:
@@ -161,3 +167,21 @@ def test_versions_that_nothing_orders_are_refused(project: Project) -> None:
     )
     pl.concat([orders(10, 11), orders(10)]).rename({"ORDER_ID": "order_id"}).write_parquet(project.folder / "old.parquet")
     require_refused(project, FAILED, "1 key comes more than once")
+
+
+def test_histories_in_a_container(project: Project, azurite: Azurite) -> None:
+    container = make_container(azurite.url)
+    at, settings = f"abfss://{container}", {"AZURE__EMULATOR": azurite.url}
+    options = Places(AzureSettings(emulator=azurite.url)).at(at).options()
+    store = Places(AzureSettings(emulator=azurite.url)).at(at).store()
+    for name, some in (("files/a.parquet", orders(9)), ("files/more/b.parquet", orders(10, 11))):
+        some.write_parquet(content := BytesIO())
+        obstore.put(store, name, content.getvalue())
+    write_deltalake(f"{at}/delta", orders(9, 10, 11).to_arrow(compat_level=pl.CompatLevel.oldest()), storage_options=options)
+    for number, place in enumerate((f"{at}/files", f"{at}/delta", f"{at}/files/a.parquet")):
+        there = settings | {"LAKE": f"{at}/lake{number}"}
+        done = project.call("adopt", "orders", place, **there)
+        assert done.code == 0, done.err
+        found = project.call("query", "select order_id from bronze.orders order by 1", "-o", "json", **there).json
+        assert [row["order_id"] for row in found] == ([9] if place.endswith(".parquet") else [9, 10, 11])
+    require_one_error(project.call("adopt", "orders", f"{at}/nothing", **settings), USAGE, "no Parquet file and no Delta table")
