@@ -51,6 +51,7 @@ def test_windows_tell_what_was_read_and_written(loaded: Project) -> None:
 
 def test_a_deleted_ledger_comes_back_from_the_commits(loaded: Project) -> None:
     grow(loaded)
+    assert loaded.call("run").code == 0
     before = loaded.ask(WINDOWS)
     steps = len(loaded.ask("select * from ledger.steps where status = 'success'"))
     shutil.rmtree(loaded.folder / "lake/_ledger")
