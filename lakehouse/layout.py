@@ -108,7 +108,7 @@ def layer_uris(lake: str, given: Mapping[Layer, str], project: Path) -> dict[str
     for layer in LAYERS:
         found[layer] = lake_uri(given[layer], project, f"LAKEHOUSE_LAYER__{layer.upper()}") if layer in given else f"{lake}/{layer}"
         for other, there in found.items():
-            if other != layer and _overlap(there, found[layer]):
+            if other != layer and overlap(there, found[layer]):
                 raise UsageError(
                     f"{layer} and {other} share one place",
                     where=found[layer],
@@ -118,7 +118,8 @@ def layer_uris(lake: str, given: Mapping[Layer, str], project: Path) -> dict[str
     return found
 
 
-def _overlap(one: str, other: str) -> bool:
+def overlap(one: str, other: str) -> bool:
+    """Whether two URIs of this module name one place, or one a place within the other."""
     bare = [f"{_ACCOUNT.sub('', uri)}/" for uri in (one, other)]
     return bare[0].startswith(bare[1]) or bare[1].startswith(bare[0])
 

@@ -29,6 +29,7 @@ class Extraction:
         whole: Take every row as a new observation, also those that bronze has already (a full refresh of a table with keys;
             rows without keys can only be counted, so that taking them twice would double them).
         past: The window is a backfill's: the live watermark stays where it is.
+        adopted: Where the rows come from, if not from the source.
         complete: The stream is the whole table at one moment: keys that it does not show are gone.
         numbers: App transactions that its commit carries.
         overdue: The commit is made without rows too, for its numbers.
@@ -46,6 +47,7 @@ class Extraction:
     stream: Iterator[pa.RecordBatch]
     whole: bool = False
     past: bool = False
+    adopted: str = ""
     complete: bool = False
     numbers: dict[str, int] = field(default_factory=dict)
     overdue: bool = False

@@ -329,6 +329,7 @@ def _commit(lake: Lake, table: Table, extraction: Extraction) -> Commit:
     facts = {
         "window": extraction.window.facts(),
         "backfill": extraction.past,
+        **({"adopted": extraction.adopted} if extraction.adopted else {}),
         "rows_read": extraction.rows,
         "definition": lake.catalog.definition(extraction.table.name),
         "reads": "backfill" if extraction.past else "refresh" if extraction.whole else "window",

@@ -51,7 +51,7 @@ def extract(lake: Lake, table: Table, *, full_refresh: bool = False, past: Windo
     extracted_at = _observed_at(lake, table)
     window = _window(lake, database, what, past, full_refresh=full_refresh) if table.cursor else Window()
     extraction = Extraction(table, what.types, window, extracted_at, iter(()), whole=full_refresh, past=past is not None)
-    extraction.complete = table.mode == "snapshot"
+    extraction.complete = table.mode == "snapshot" and lake.sample is None
     rows = _changed(lake, database, what, extraction) if table.mode == "change_tracking" else database.read(what, window)
     extraction.stream = _observed(lake.while_on(rows), extraction)
     lake.extractions[table.name] = extraction
@@ -100,7 +100,7 @@ def _changed(lake: Lake, database: Database, what: Described, extraction: Extrac
             raise _gap(table, told, last)
         last = None
     extraction.numbers[number] = told.current
-    extraction.complete = last is None
+    extraction.complete = last is None and lake.sample is None
     extraction.overdue = last is None or told.is_worn(last)
     if last is None:
         return database.read(what, Window())
@@ -218,7 +218,7 @@ def _odd(database: Database, what: Described, ahead: Cursor | None) -> Odd | Non
     raise QualityError(
         f"cursor {table.cursor} is {found}, so that no window would ever bring them",
         where=f"{table.source}.{table.name}",
-        next_step=f"Correct them in the source ({database.odd_query(what, ahead)}){otherwise}, or use `mode: full`.",
+        next_step=f"Correct these rows in the source ({database.odd_query(what, ahead, counts)}){otherwise}, or use `mode: full`.",
     )
 
 
