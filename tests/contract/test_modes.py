@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,9 +11,12 @@ from lakehouse import Lakehouse
 from lakehouse.lake import Lake
 from lakehouse.layout import SNAPSHOT, SNAPSHOT_ROWS
 from lakehouse.model.run import Run, Step
+from lakehouse.stages import bronze
 from lakehouse.stages.bronze import FEW_AGAIN
 from tests.contract.backend import Backend
 from tests.lakes import CLOCK, versions, write_project
+from tests.servers import Azurite
+from tests.stores import make_container
 
 TABLE = "metadata/tables/shop/t.yml"
 Rows = list[tuple[object, ...]]
@@ -147,6 +151,22 @@ def test_a_snapshot_that_breaks_off_commits_nothing(sqlite: Backend, tmp_path: P
     assert house.failed(house.run("delete from t where id = 1", "insert into t values (9, 'no number')")).step == "bronze"
     assert versions(house.folder / "lake") == stands
     assert house.live("update t set v = 9 where id = 9") == 2
+
+
+@pytest.mark.parametrize("few", [0, FEW_AGAIN])
+def test_a_snapshot_s_lake_may_be_on_azure(
+    sqlite: Backend, azurite: Azurite, tmp_path: Path, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bronze, "FEW_AGAIN", few)  # 0: the SQL engine compares, few rows too
+    house = House(tmp_path, sqlite, "mode: snapshot\nkeys: id\n")
+    lake: dict[str, Any] = {"lake": f"abfss://{make_container(azurite.url)}/prod", "azure": {"emulator": azurite.url}}
+    sqlite.execute("create table t (id integer primary key, v text)", "insert into t values (1, 'a'), (2, 'b'), (3, 'c')")
+    opened = house.open()
+    for change, taken in (("", 3), ("delete from t where id = 3", 1), ("", 0), ("insert into t values (3, 'c')", 1)):
+        sqlite.execute(*[change] * bool(change))
+        opened = Lakehouse.open(house.folder, clock=CLOCK, connection={"shop": sqlite.url}, **lake)
+        assert opened.run().steps[0].rows_out == taken
+    assert sorted(opened.sql("select id, v from silver.t").rows()) == [(1, "a"), (2, "b"), (3, "c")]
 
 
 def test_append_with_keys(source: Backend, tmp_path: Path) -> None:
