@@ -201,6 +201,7 @@ class _Comparison:
         found: list[Span] = []
         with ThreadPoolExecutor(1, thread_name_prefix="observed") as beside:
             while work:
+                self._go_on()
                 span, width = work.pop()
                 ours_later = beside.submit(observed.counts, measure, width, span)
                 theirs = self._source.counts(measure, width, span)
@@ -252,7 +253,13 @@ class _Comparison:
             self._report.rows_read += batch.num_rows
             yield batch
 
+    def _go_on(self) -> None:
+        """End where the run was told to: a comparison may be long, and in a thread of its own."""
+        if self._lake.told:
+            raise self._lake.told[0]
+
     def _rows(self, condition: exp.Expr) -> Iterator[pa.RecordBatch]:
+        self._go_on()
         self._report.statements += 1
         return self._database.read(self._what, self._window, only=condition)
 
