@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,6 +26,9 @@ update Users set name = 'Anna', updated_at = '2024-01-10 10:00:00' where user_id
 insert into Users values (3, 'Cid', '2024-01-04 10:00:00');
 insert into Orders values (13, 1, 5, '2024-01-11 12:00:00');
 """
+
+
+BUSY_SECONDS = 120  # a second's wait for each refusal, and the runs themselves
 
 
 Content = dict[str, Counter[tuple[object, ...]]]
@@ -103,6 +107,19 @@ def test_the_same_star_though_every_commit_loses_its_answer(project: Project, az
         proxy.set(*(Fault("PUT", f"/{name}/_delta_log/{version:020}.json", "lost") for name in NAMES for version in range(9)))
         assert walk(project, lake) == local
         assert sum(proxy.struck()) > 2 * len(NAMES)
+
+
+def test_the_same_star_though_the_service_is_busy(project: Project, azurite: Azurite, local: list[Content]) -> None:
+    with proxy_before(azurite.url) as proxy:
+        lake = {"lake": f"abfss://{make_container(azurite.url)}/prod", "azure.emulator": proxy.url}
+        commits = [Fault("PUT", f"/{name}/_delta_log/{1:020}.json", status) for name, status in zip(NAMES, (503, 429) * 4, strict=False)]
+        proxy.set(*commits, Fault("PUT", "/gold/fact_order/part-", 429, times=2), Fault("GET", "/silver/users/", 503, times=2))
+        began = time.monotonic()
+        assert walk(project, lake) == local
+        assert proxy.struck() == [1] * len(NAMES) + [2, 2]
+        assert time.monotonic() - began < BUSY_SECONDS
+        versions = {row["table"]: row["version"] for row in project.call("status", "-o", "json", **environment(lake)).json}
+        assert set(versions.values()) == {2}, versions  # made, and one commit a day
 
 
 def test_a_wrong_key_fails_soon_and_is_not_shown(project: Project, azurite: Azurite) -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from lakehouse.lake import Lake
 from lakehouse.model.run import Run
 from lakehouse.pipeline.backfill import backfill
+from lakehouse.pipeline.reconcile import reconcile
 from lakehouse.pipeline.run import run
 from tests.lakes import SHOP
 
@@ -32,6 +33,10 @@ insert into orders values (5, 1, '5.00', '2026-01-11 00:00:00'), (6, 2, '6.00', 
 
 def _everywhere(old: str, new: str) -> dict[str, str]:
     return {name: text.replace(old, new) for name, text in SHOP.items()}
+
+
+GONE = "delete from customers where id = 2; delete from orders where id in (1, 2); "
+SWEPT = {name: text.replace("9999d", "1d") + "deletes: sweep\n" * name.startswith("metadata/tables") for name, text in SHOP.items()}
 
 
 @dataclass(frozen=True)
@@ -79,5 +84,13 @@ MODES = {
         words=("run", "--full-refresh"),
         files=_everywhere("lookback: 9999d", "lookback: 1d"),
         anew=True,
+    ),
+    "sweep": Mode(change=CHANGES + GONE, files=SWEPT),
+    "heal": Mode(
+        act=lambda lake: reconcile(lake, heal=True).run,
+        words=("reconcile", "--heal"),
+        before=(START, CHANGES),
+        change=f"{GONE} update customers set city = 'Bari' where id = 1; update orders set amount = '77.00' where id = 3;",
+        files=SWEPT,
     ),
 }

@@ -15,6 +15,7 @@ class Row(NamedTuple):
     city: str | None
     day: int
     note: str | None = None
+    is_gone: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,13 @@ class Bronze:
         reached = [] if read.past else [row.day for row in shown]
         reached += [] if self.watermark is None else [self.watermark]
         return replace(self, rows=rows, watermark=max(reached, default=None))
+
+    def swept(self, source: Iterable[Row]) -> Bronze:
+        """The table after a sweep: what the source shows no longer is buried with its last values."""
+        there = {row.key for row in source}
+        last = {row.key: row for row, _ in self.rows}
+        graves = sorted((row._replace(is_gone=True) for key, row in last.items() if key not in there and not row.is_gone), key=str)
+        return replace(self, rows=self.rows + tuple((row, self.batches + 1) for row in graves))
 
     def _unseen(self, shown: list[Row], *, anew: bool) -> list[Row]:
         if not self.keyed:

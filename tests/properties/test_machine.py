@@ -7,6 +7,7 @@ import tempfile
 from collections import Counter
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,8 @@ from tests.properties.observed import Bronze, Read, Row
 
 FILES = {
     "metadata/sources/shop.yml": "connection: shop\n",
-    "metadata/tables/shop/customers.yml": "from: customers\nmode: incremental\nkeys: id\ncursor: day\nlookback: 2d\nhistory: scd2\n",
+    "metadata/tables/shop/customers.yml": "from: customers\nmode: incremental\nkeys: id\ncursor: day\nlookback: 2d\nhistory: scd2\n"
+    "deletes: {detect: sweep, empty: apply}\n",
     "metadata/tables/shop/visits.yml": "from: visits\nmode: incremental\ncursor: day\nlookback: 2d\n",
 }
 SOURCE = """
@@ -89,6 +91,12 @@ class Life(RuleBasedStateMachine):
         self.source["customers"] = [row._replace(city=city) for row in self.source["customers"]]
         self._change(f"update customers set city = {literal(city)}")
 
+    @rule(key=ids)
+    def delete(self, key: int) -> None:
+        """A customer goes; another `upsert` brings it back."""
+        self.source["customers"] = [row for row in self.source["customers"] if row.key != key]
+        self._change(f"delete from customers where id = {key}")
+
     @rule(key=ids, day=days, times=st.integers(1, 2))
     def visit(self, key: int, day: int, times: int) -> None:
         for _ in range(times):
@@ -114,18 +122,21 @@ class Life(RuleBasedStateMachine):
     def _expect(self, reads: dict[str, Read]) -> dict[str, Bronze]:
         return {name: self.bronze[name].after(self.source[name], read) for name, read in reads.items()}
 
+    def _swept(self, expected: dict[str, Bronze]) -> dict[str, Bronze]:
+        return {**expected, "customers": expected["customers"].swept(self.source["customers"])}
+
     @rule()
     def run(self) -> None:
         expected = self._expect({name: self._live(name) for name in TABLES})
         require_success(self._open())
-        self.bronze, self.settled = expected, True
+        self.bronze, self.settled = self._swept(expected), True
         self._require_silver()
 
     @rule()
     def refresh(self) -> None:
         expected = self._expect({name: self._live(name, anew=True) for name in TABLES})
         require_success(self._open(), full_refresh=True)
-        self.bronze, self.settled = expected, False
+        self.bronze, self.settled = self._swept(expected), False
         self._require_silver()
 
     @rule(low=st.integers(0, 4), span=st.integers(1, 6))
@@ -138,7 +149,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(death=deaths, anew=st.booleans())
     def die(self, death: tuple[str, int], anew: bool) -> None:
-        """Every table is as it was before the run or as it is after it, whole, its watermark with its rows."""
+        """Every table is as it was before the run, or after its read, or after its sweep: whole, its watermark with its rows."""
         expected = self._expect({name: self._live(name, anew=anew) for name in TABLES})
         self.unrecorded += 1
         with mortal(), suppress(DiedError, StorageError):
@@ -146,7 +157,7 @@ class Life(RuleBasedStateMachine):
             self.unrecorded -= all(step.step != "ledger" for step in done.steps)
         for name in TABLES:
             found = self._look(name)
-            assert found in (self.bronze[name], expected[name]), (name, found)
+            assert found in (self.bronze[name], expected[name], self._swept(expected)[name]), (name, found)
             self.bronze[name] = found
         self.settled = False
 
@@ -166,7 +177,10 @@ class Life(RuleBasedStateMachine):
             rows = [] if table is None else table.scan().sort("_batch").collect().to_dicts()
         numbers = {batch: number for number, batch in enumerate(sorted({row["_batch"] for row in rows}), 1)}
         assert len({(row["_batch"], row["_run_id"], row["_extracted_at"]) for row in rows}) == len(numbers), "two runs share a batch"
-        found = [(Row(row["id"], row["city"], day_of(row["day"]) or 0, row.get("note")), numbers[row["_batch"]]) for row in rows]
+        found = [
+            (Row(row["id"], row["city"], day_of(row["day"]) or 0, row.get("note"), row.get("_op") == "delete"), numbers[row["_batch"]])
+            for row in rows
+        ]
         found.sort(key=lambda pair: (pair[1], str(pair[0])))
         return Bronze(self.bronze[name].keyed, tuple(found), day_of(mark))
 
@@ -195,11 +209,18 @@ class Life(RuleBasedStateMachine):
 
     def _require_silver(self) -> None:
         house, rows = self._open(), self.bronze["customers"].rows
-        seen = [Version(row.key, instant(row.day), f"{row.city}|{row.note}", batch) for row, batch in rows]
+        ever_gone = {row.key for row, _ in rows if row.is_gone}
+        seen = [Version(row.key, instant(row.day), f"{row.city}|{row.note}", batch) for row, batch in rows if row.key not in ever_gone]
         wanted = {row[:2] + row[3:] for row in model.history(seen, {version.seq: "" for version in seen})}
         silver = house.scan("silver.customers").collect().to_dicts() if rows else []
         found = [(r["id"], f"{r['city']}|{r.get('note')}", r["valid_from"], r["valid_to"], r["is_current"]) for r in silver]
-        assert Counter(found) == Counter(wanted)
+        assert Counter(row for row in found if row[0] not in ever_gone) == Counter(wanted)
+        last = {row.key: row for row, batch in sorted(rows, key=lambda pair: (pair[0].day, pair[1]))}
+        current = {row.key: f"{row.city}|{row.note}" for row in last.values() if not row.is_gone}
+        assert {row[0]: row[1] for row in found if row[4]} == current
+        assert sum(row[4] for row in found) == len(current)
+        for key in ever_gone:
+            require_intervals(sorted((row[2], row[3]) for row in found if row[0] == key))
         kept = self.bronze["visits"].rows
         visits = house.scan("silver.visits").collect().to_dicts() if kept else []
         assert Counter((r["id"], day_of(r["day"])) for r in visits) == Counter((row.key, row.day) for row, _ in kept)
@@ -220,6 +241,14 @@ def live(examples: int, steps: int) -> None:
     run_state_machine_as_test(
         Life, settings=settings(max_examples=examples, stateful_step_count=steps, deadline=None, suppress_health_check=checks)
     )
+
+
+def require_intervals(ordered: list[tuple[datetime, datetime | None]]) -> None:
+    """Half open, none inside another, at most the last one open (I3)."""
+    for (start, end), (following, _) in pairwise(ordered):
+        assert end is not None
+        assert start <= end <= following
+    assert all(end is None or start <= end for start, end in ordered)
 
 
 def test_a_life() -> None:

@@ -9,10 +9,13 @@ import signal
 import subprocess
 import threading
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import psycopg
+from deltalake import DeltaTable
 
 from tests.cli.project import PROGRAM
 from tests.lakes import write_project
@@ -96,8 +99,12 @@ class Streaming:
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Begin `lakehouse stream ...`."""
+        return self.begin("stream", "--every", "0.1s", *words)
+
+    def begin(self, *words: str) -> subprocess.Popen[str]:
+        """Begin a command."""
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        command = (PROGRAM, "stream", "--every", "0.1s", *words)
+        command = (PROGRAM, *words)
         return subprocess.Popen(command, cwd=self._folder, env=self._env, text=True, **pipes)  # type: ignore[call-overload,no-any-return]
 
     def call(self, *words: str) -> Any:  # noqa: ANN401  any JSON
@@ -125,6 +132,22 @@ class Streaming:
         assert not self.rows(twice)
         assert self.rows("select count(*) as n from gold.fact_event") == Counter([(str(sum(there[0].values())),)])
         assert self.rows("select count(*) as n from gold.fact_event where customer_key = -1") == Counter([("0",)])
+
+    def require_windows_once(self) -> None:
+        """Each batch of bronze is one commit of one run, and its window begins where the one before it ended."""
+        for table in ("events", "customers"):
+            delta = DeltaTable(self._folder / "lake" / "bronze" / table)
+            stamps = [json.loads(entry["lakehouse"]) for entry in reversed(delta.history()) if "lakehouse" in entry]
+            assert [stamp["batch"] for stamp in stamps] == list(range(1, len(stamps) + 1))
+            reached: datetime | None = None
+            for stamp in stamps:
+                low = stamp["window"]["from"]
+                assert (None if low is None else datetime.fromisoformat(low)) == reached, stamp
+                (mark,) = [number for name, number in stamp["numbers"].items() if name.startswith("lakehouse.watermark.")]
+                reached = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=mark)
+                assert reached < datetime.fromisoformat(stamp["window"]["to"]), stamp
+            there = {tuple(row) for row in pl.scan_delta(delta).select("_batch", "_run_id").unique().collect().rows()}
+            assert there == {(stamp["batch"], stamp["run_id"]) for stamp in stamps}
 
 
 def stop_cleanly(process: subprocess.Popen[str]) -> str:
