@@ -11,6 +11,7 @@ from lakehouse.pipeline.backfill import backfill
 from lakehouse.pipeline.plan import plan
 from lakehouse.pipeline.read import query, scan
 from lakehouse.pipeline.run import run
+from lakehouse.pipeline.sandbox import sandbox
 from lakehouse.pipeline.status import history, status
 from lakehouse.pipeline.stream import stream
 from lakehouse.settings import Settings
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from lakehouse.model.reconciliation import Reconciliation
     from lakehouse.model.run import Cursor, Run
+    from lakehouse.model.sample import Sample
     from lakehouse.pipeline.discover import Discovery
     from lakehouse.pipeline.walk import Around, Progress
 
@@ -50,6 +52,14 @@ class Lakehouse:
         """The lake's own URI."""
         return lake_uri(self.settings.lake, self.project)
 
+    def sandbox(self) -> Lakehouse:
+        """The same project over the lake that samples fill: `LAKEHOUSE_SAMPLE_LAKE`, or `<lake>-sample`.
+
+        Raises:
+            UsageError: That is, holds or lies in the real lake.
+        """
+        return Lakehouse(self.project, sandbox(self.project, self.settings))
+
     def _lake(self) -> Lake:
         return Lake.open(self.project, self.settings)
 
@@ -59,18 +69,21 @@ class Lakehouse:
         *,
         full_refresh: bool = False,
         rebuild: Iterable[str] = (),
+        sample: Sample | None = None,
         progress: Progress | None = None,
         around: Around | None = None,
     ) -> Run:
         """Run the selected tables and models; failures are in the report's steps.
 
+        With `sample` so much of each table goes to a lake of its own (see `sandbox`), and this one stays as it is.
         `progress` is called with each step as it ends; `around(name, work)` does the work of each table or model and gives its steps.
 
         Raises:
             MetadataError: The metadata has faults.
             UsageError: A word of the selection names nothing.
         """
-        with self._lake() as lake:
+        house = self if sample is None else self.sandbox()
+        with Lake.open(self.project, house.settings, sample) as lake:
             return run(lake, select, full_refresh=full_refresh, rebuild=rebuild, progress=progress, around=around)
 
     def backfill(
@@ -84,6 +97,21 @@ class Lakehouse:
         """
         with self._lake() as lake:
             return backfill(lake, select, from_=from_, to=to, progress=progress, around=around)
+
+    def adopt(self, table: str, place: str, *, watermark: Cursor | None = None, progress: Progress | None = None) -> Run:
+        """Make a Parquet or Delta history (a file, a folder, a pattern, a table; here or on Azure) a table's first batch in bronze.
+
+        The next run goes on from the greatest cursor in it, or from a lower `watermark`.
+
+        Raises:
+            MetadataError: The metadata has faults.
+            UsageError: There is no such table, nothing at the place, or bronze has rows of the table already.
+            ContractError: The columns do not fit; all are named.
+        """
+        from lakehouse.pipeline.adopt import adopt  # noqa: PLC0415  done once in a table's life
+
+        with self._lake() as lake:
+            return adopt(lake, table, place, watermark=watermark, progress=progress)
 
     def reconcile(
         self,

@@ -20,7 +20,7 @@ from lakehouse.storage.effects import Effects
 from lakehouse.storage.greatest import greatest_text
 from lakehouse.storage.leases import Leases, Turn
 from lakehouse.storage.place import Places
-from lakehouse.storage.process import require_not_forked
+from lakehouse.storage.process import require_address_space, require_not_forked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from lakehouse.engines.duck import Duck, Session
     from lakehouse.model.extraction import Extraction
+    from lakehouse.model.sample import Sample
     from lakehouse.sources.database import Database
     from lakehouse.sources.gate import Gate
 
@@ -60,6 +61,7 @@ class Lake:
         effects: Counts every side effect.
         ledger: Where runs are recorded.
         extractions: The newest read of each table.
+        sample: How much of each table is read, where this is a lake of samples.
         done: When each (step, table) that is done every so often was last done; None until somebody asks.
         told: What ended the run from outside, such as Ctrl-C; empty until then. Threads beside the main one hear of it here only.
     """
@@ -73,6 +75,7 @@ class Lake:
     effects: Effects
     ledger: Ledger
     extractions: dict[str, Extraction] = field(default_factory=dict)
+    sample: Sample | None = None
     done: dict[tuple[str, str], datetime] | None = None
     told: Sequence[BaseException] = ()
     _leases: Leases = field(init=False)
@@ -90,21 +93,22 @@ class Lake:
         self._leases = Leases(lambda: self.run_id, self.effects, term=term, patience=patience, go_on=self.go_on)
 
     @classmethod
-    def open(cls, project: Path, settings: Settings | None = None) -> Lake:
-        """The lake of the project in `project`.
+    def open(cls, project: Path, settings: Settings | None = None, sample: Sample | None = None) -> Lake:
+        """The lake of the project in `project`; with `sample` so much of each table is read, and no more.
 
         Raises:
             UsageError: A setting cannot be read, there is no such folder, or this process is the fork of one that used a lake.
             MetadataError: The metadata has faults; all are named.
         """
         require_not_forked()
+        require_address_space()
         if not project.is_dir():
             raise UsageError("there is no such project folder", where=str(project), next_step="Name it with --project.")
         settings = settings or Settings.load(project)
         layers = layer_uris(lake_uri(settings.lake, project), settings.layer, project)
         effects, places = Effects(settings.fault), Places(settings.azure)
         ledger = Ledger(layers[LEDGER], layers[COMMITS], places, effects)
-        return cls(project, settings, load(project), layers, places, _new_id(), effects, ledger)
+        return cls(project, settings, load(project), layers, places, _new_id(), effects, ledger, sample=sample)
 
     def begin(self) -> None:
         """Start another run on the same handles, each read on to what other runs wrote meanwhile."""
@@ -133,7 +137,8 @@ class Lake:
 
             about = self.catalog.sources[source]
             gate = self._gates.setdefault(source, Gate(about.connections))
-            self._databases[place] = Database(connect(self.settings.url(about.connection), self.project), self.settings.batch_rows, gate)
+            dialect = connect(self.settings.url(about.connection), self.project)
+            self._databases[place] = Database(dialect, self.settings.batch_rows, gate, self.sample)
         return self._databases[place]
 
     @property

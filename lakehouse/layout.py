@@ -45,6 +45,15 @@ def watermark_batch(cursor: str) -> str:
     return f"lakehouse.watermark_batch.{cursor}"
 
 
+SNAPSHOT, SNAPSHOT_ROWS = "lakehouse.snapshot", "lakehouse.snapshot_rows"
+"""The app transactions of the last commit that came of a complete read of the source: its batch, and how many rows the source had."""
+
+
+def tracked(origin: str) -> str:
+    """The app transaction that holds up to which version of its change tracking a source's table has been read."""
+    return f"lakehouse.tracked.{origin}"
+
+
 def backfilled(cursor: str, from_: int | None, to: int | None) -> str:
     """The app transaction of a backfill's commit: the window it read, by one cursor column, in the numbers of its values."""
     return f"lakehouse.backfill.{cursor}.{from_}.{to}"
@@ -99,7 +108,7 @@ def layer_uris(lake: str, given: Mapping[Layer, str], project: Path) -> dict[str
     for layer in LAYERS:
         found[layer] = lake_uri(given[layer], project, f"LAKEHOUSE_LAYER__{layer.upper()}") if layer in given else f"{lake}/{layer}"
         for other, there in found.items():
-            if other != layer and _overlap(there, found[layer]):
+            if other != layer and overlap(there, found[layer]):
                 raise UsageError(
                     f"{layer} and {other} share one place",
                     where=found[layer],
@@ -109,7 +118,8 @@ def layer_uris(lake: str, given: Mapping[Layer, str], project: Path) -> dict[str
     return found
 
 
-def _overlap(one: str, other: str) -> bool:
+def overlap(one: str, other: str) -> bool:
+    """Whether two URIs of this module name one place, or one a place within the other."""
     bare = [f"{_ACCOUNT.sub('', uri)}/" for uri in (one, other)]
     return bare[0].startswith(bare[1]) or bare[1].startswith(bare[0])
 

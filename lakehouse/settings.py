@@ -64,6 +64,9 @@ class Settings(BaseSettings):
     lake: str = "lake"
     """`LAKEHOUSE_LAKE`: the lake's folder (relative to the project), or its URI in an Azure container."""
 
+    sample_lake: str = ""
+    """`LAKEHOUSE_SAMPLE_LAKE`: the lake that `run --sample` fills, a place of its own; by default `<lake>-sample`."""
+
     layer: dict[Layer, str] = Field(default_factory=dict)
     """`LAKEHOUSE_LAYER__BRONZE`, `__SILVER`, `__GOLD`: a folder or container of its own for a layer, in the place of `<lake>/<layer>`."""
 

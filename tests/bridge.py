@@ -5,15 +5,19 @@ Run as a program it is the server: it prints its port, then takes one JSON line 
 It is not SQL Server. What a test over it shows: the login, the encryption, both drivers and the T-SQL that we send work over the wire,
 for int, bigint, float, nvarchar and datetime, and the INFORMATION_SCHEMA views have the columns we ask for. What it cannot show: the other
 types of SQL Server (decimals, datetime2, datetimeoffset, money, xml and more), sys.partitions and indexes, isolation, collations, rights.
+What a real server answers to a part of a statement that the bridge does not know (Change Tracking's functions) can be put in its place as
+recorded: the rest of the statement is then run.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,6 +56,13 @@ class Bridge:
         """Serve a table from now on (columns are names and types), or without columns no longer."""
         assert self._server.stdin is not None
         self._server.stdin.write(json.dumps({"name": name, "columns": columns, "rows": [list(row) for row in rows]}) + "\n")
+        self._server.stdin.flush()
+        assert self._line() == "ok"
+
+    def record(self, part: str, instead: str | None) -> None:
+        """Read `instead` where a statement has this part (a regular expression), from now on, or no longer."""
+        assert self._server.stdin is not None
+        self._server.stdin.write(json.dumps({"part": part, "instead": instead}) + "\n")
         self._server.stdin.flush()
         assert self._line() == "ok"
 
@@ -94,11 +105,25 @@ def main() -> None:
     from pysqlbridge.server import start_background  # noqa: PLC0415
 
     catalog, own = Catalog(), certificate.self_signed()
+    recorded: dict[str, str] = {}
+
+    def answer(request: Any) -> Any:  # noqa: ANN401  pysqlbridge has no types
+        sql = request if isinstance(request, str) else request.sql
+        for part, instead in recorded.items():
+            sql = re.sub(part, instead, sql)
+        request = sql if isinstance(request, str) else replace(request, sql=sql)
+        return catalog.answer(request)
+
     Path(sys.argv[1]).write_bytes(own.cert_pem)
-    server, _ = start_background(certificate=own, query_handler=catalog.answer, logins=LoginStore([Login(USER, PASSWORD, hashed=False)]))
+    server, _ = start_background(certificate=own, query_handler=answer, logins=LoginStore([Login(USER, PASSWORD, hashed=False)]))
     print(server.server_address[1], flush=True)  # noqa: T201  the port is this program's answer
     for line in sys.stdin:
         change = json.loads(line)
+        if "part" in change:
+            recorded.pop(change["part"], None)
+            recorded.update({change["part"]: change["instead"]} if change["instead"] is not None else {})
+            print("ok", flush=True)  # noqa: T201
+            continue
         catalog.sources.pop(change["name"].lower(), None)
         if change["columns"] is not None:
             catalog.add(_table(change["name"], change["columns"], change["rows"]))

@@ -92,9 +92,9 @@ def _condition_fault(text: str, dialect: str) -> str | None:
     if isinstance(statements, str):
         return statements
     node = statements[0] if len(statements) == 1 else None
-    if node is None or _comments(text, dialect):
-        return "expected one condition, without comments"
-    if isinstance(node, exp.Query | exp.DML | exp.DDL | exp.Command):
+    if node is None or text.rstrip().endswith(";") or _comments(text, dialect):
+        return "expected one condition, without comments and semicolons"
+    if not isinstance(node, exp.Condition | exp.Alias | exp.Star | exp.Tuple):
         return f"expected a condition, given {node.key.upper()}"
     if isinstance(node, exp.Alias | exp.Literal | exp.Star | exp.Tuple) or node.find(exp.DML, exp.DDL, exp.Command):
         return "expected a condition, such as country = 'IT' and amount > 0"

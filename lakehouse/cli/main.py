@@ -52,6 +52,7 @@ app.command()(doctor)
 def validate(project: Project = Path(), output: Output = Format.TEXT) -> None:
     """Check all metadata and SQL, and prefect.yaml; report every fault of every file."""
     from lakehouse.catalog import load
+    from lakehouse.catalog.notes import notes
     from lakehouse.catalog.source_sql import dialect_of
     from lakehouse.errors import MetadataError
     from lakehouse.settings import Settings
@@ -70,8 +71,9 @@ def validate(project: Project = Path(), output: Output = Format.TEXT) -> None:
         raise
     counts = {"sources": len(catalog.sources), "tables": len(catalog.tables), "models": len(catalog.models)}
     if output is Format.JSON:
-        print_json({"valid": True, "faults": [], **counts})
+        print_json({"valid": True, "faults": [], "notes": notes(catalog), **counts})
     else:
+        sys.stdout.writelines(f"Note: {note}\n" for note in notes(catalog))
         sys.stdout.write("Valid: " + ", ".join(f"{count} {what}" for what, count in counts.items()) + ".\n")
 
 
@@ -87,6 +89,7 @@ def plan(select: Select = None, project: Project = Path(), output: Output = Form
 
 app.command()(loads.run)
 app.command()(loads.backfill)
+app.command()(loads.adopt)
 app.command()(loads.stream)
 app.command()(reconcile)
 

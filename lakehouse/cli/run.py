@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from lakehouse.model.run import Cursor, Run, Step
+    from lakehouse.model.sample import Sample
 
 Words = Annotated[list[str] | None, typer.Argument(metavar="SELECT...", help="Words as for `run --select`; none takes all.")]
 TERMINATED = 143
@@ -31,11 +32,21 @@ def run(
     select: Select = None,
     full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Read the sources anew from the beginning, as new batches.")] = False,
     rebuild: Annotated[list[str] | None, typer.Option("--rebuild", help="silver.<table>: fold it again from all of bronze.")] = None,
+    sample: Annotated[
+        str | None,
+        typer.Option("--sample", help="Only the newest rows of each table (1000, or a share: 1%), into a lake of their own."),
+    ] = None,
     project: Project = Path(),
     output: Output = Format.TEXT,
 ) -> None:
     """Bring every table and model up to date."""
-    _finish(open_house(project).run(select or (), full_refresh=full_refresh, rebuild=rebuild or (), progress=show_progress), output)
+    house, slice_ = open_house(project), None if sample is None else _sample(sample)
+    if slice_ is not None:
+        rows = f"{slice_.rows:,} rows" if slice_.share is None else f"{slice_.share:.4%}".rstrip("0").rstrip(".%") + "%"
+        say(f"A sample: the newest {rows} of each table, in {house.sandbox().uri}. The lake itself stays as it is.")
+        say("Members that facts name may be missing from it: they are inferred, or -1. Set LAKEHOUSE_LAKE to that place to look into it.")
+    report = house.run(select or (), full_refresh=full_refresh, rebuild=rebuild or (), sample=slice_, progress=show_progress)
+    _finish(report, output)
 
 
 def backfill(
@@ -52,6 +63,22 @@ def backfill(
         if step.window:  # it may end below `--to`: what lies above the safe bound is not read
             say(f"{step.table}: read from {step.window['from']} to {step.window['to']}, the latter not included.")
     _finish(report, output)
+
+
+def adopt(
+    table: Annotated[str, typer.Argument(help="The table, as its metadata file is called.")],
+    place: Annotated[
+        str, typer.Argument(metavar="PATH_OR_URI", help="A Parquet file, a folder or quoted pattern of such files, or a Delta table.")
+    ],
+    watermark: Annotated[
+        str | None, typer.Option("--watermark", help=f"Where the next run goes on, not above the greatest cursor: {Bound}.")
+    ] = None,
+    project: Project = Path(),
+    output: Output = Format.TEXT,
+) -> None:
+    """Make a Parquet or Delta history a table's first batch, from which runs go on; `lakehouse run` then builds silver and gold."""
+    mark = None if watermark is None else bound("--watermark", watermark)
+    _finish(open_house(project).adopt(table, place, watermark=mark, progress=show_progress), output)
 
 
 def stream(
@@ -111,6 +138,21 @@ def _tell(report: Run, came: int, output: Format, told: set[str]) -> set[str]:
     for message in sorted(failures - told):
         say(f"Error: {message}")
     return failures
+
+
+def _sample(text: str) -> Sample:
+    from lakehouse.errors import UsageError
+    from lakehouse.model.sample import parse_sample
+
+    try:
+        return parse_sample(text)
+    except ValueError:
+        raise UsageError(
+            "--sample cannot be read",
+            expected="a number of rows such as 1000, or a share such as 1%",
+            given=text[:40],
+            next_step="Write it so.",
+        ) from None
 
 
 def bound(option: str, text: str) -> Cursor:

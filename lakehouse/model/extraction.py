@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,6 +29,10 @@ class Extraction:
         whole: Take every row as a new observation, also those that bronze has already (a full refresh of a table with keys;
             rows without keys can only be counted, so that taking them twice would double them).
         past: The window is a backfill's: the live watermark stays where it is.
+        adopted: Where the rows come from, if not from the source.
+        complete: The stream is the whole table at one moment: keys that it does not show are gone.
+        numbers: App transactions that its commit carries.
+        overdue: The commit is made without rows too, for its numbers.
         keys: How many keys the read is limited to; None for a window. The live watermark stays where it is.
         rows: How many rows the stream has shown.
         greatest: The greatest cursor value it has shown, odd ones apart.
@@ -43,6 +47,10 @@ class Extraction:
     stream: Iterator[pa.RecordBatch]
     whole: bool = False
     past: bool = False
+    adopted: str = ""
+    complete: bool = False
+    numbers: dict[str, int] = field(default_factory=dict)
+    overdue: bool = False
     keys: int | None = None
     rows: int = 0
     greatest: Cursor | None = None

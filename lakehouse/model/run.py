@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 Cursor = datetime | date | int | str
 Status = Literal["success", "unchanged", "failed", "skipped", "interrupted"]
-Reads = Literal["window", "backfill", "refresh"]
+Reads = Literal["window", "backfill", "refresh", "adoption"]
 _EPOCH, _EPOCH_DAY = datetime(1970, 1, 1, tzinfo=UTC), date(1970, 1, 1)
 
 
@@ -129,7 +129,7 @@ class Step:
     `rows_in` is what the step read, `rows_out` the rows it added or changed, `version` the table's Delta version after it.
 
     Attributes:
-        reads: How the source was read: `window` (of a run), `backfill` or `refresh`; None where it was not.
+        reads: How the source was read: `window` (of a run), `backfill`, `refresh` or `adoption`; None where it was not.
         mode: The table's mode.
         extracted_at: When the window was frozen.
         bytes: Of the files written.

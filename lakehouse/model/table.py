@@ -62,7 +62,7 @@ class Deletes(Frozen):
     every: Span | None = None
     """How often a sweep is made; default: with every run."""
     at_most: Annotated[float, Field(gt=0, le=1)] = 0.5
-    """The share of the table's keys that one sweep may bury, above a hundred; more is a fault of the source."""
+    """The share of the table's keys that may vanish at once, above a hundred; more is a fault of the source."""
     empty: Literal["stop", "apply"] = "stop"
     """What a source without any row means where there were rows before: `stop` is a fault of the source, `apply` buries them all."""
 
@@ -92,8 +92,10 @@ class Table(Frozen):
     description: Sentence | None = None
     owner: Sentence | None = None
     tags: tuple[TableName, ...] = ()
-    mode: Literal["full", "incremental"]
-    """`full` reads the whole table and keeps what differs; `incremental` reads what its cursor shows as new."""
+    mode: Literal["full", "incremental", "append", "snapshot", "change_tracking"]
+    """`full` reads the whole table and keeps what differs; `incremental` reads what its cursor shows as new; `append` is for rows that are
+    only ever added, and reads as `incremental` where there is a cursor, else as `full`; `snapshot` reads the whole table and also finds the
+    keys that are gone; `change_tracking` reads what SQL Server's Change Tracking tells."""
     keys: Columns = ()
     cursor: ColumnName | None = Field(default=None, validation_alias=AliasChoices("cursor", "cdc_col"))
     """The column that grows with every change."""
@@ -114,6 +116,9 @@ class Table(Frozen):
     odd_cursors: OddCursors = "stop"
     """What becomes of rows whose cursor is NULL, infinite or more than a day ahead: `stop` the load; `reject` them (kept in bronze,
     not taken by silver); or `read_once`: they come with every window, and the time of extraction orders them."""
+    tracking_gap: Literal["stop", "resync"] = "stop"
+    """What becomes of `change_tracking` where the server no longer knows the changes since the last run: `stop` until somebody runs with
+    `--full-refresh`, or `resync`: read the whole table and compare it."""
     history: Literal["scd1", "scd2"] = "scd1"
     deletes: Annotated[Deletes, BeforeValidator(_deletes)] = Deletes()
     apply_as_deletes: Annotated[str, StringConstraints(min_length=1, max_length=4000)] | None = None
@@ -132,7 +137,8 @@ class Table(Frozen):
     @property
     def marked(self) -> bool:
         """Whether bronze says of each row what it is: the table can have tombstones or rejects."""
-        return self.deletes.detect in ("sweep", "tracking") or self.odd_cursors == "reject"
+        told = self.mode in ("snapshot", "change_tracking") or self.deletes.detect == "sweep"
+        return told or self.odd_cursors == "reject"
 
     @property
     def buries(self) -> bool:
@@ -155,8 +161,7 @@ class Table(Frozen):
             raise Misfit("expected either `from` or `query`" + (", given both" if self.query else ""), "query" if self.query else "from")
         if self.mode == "incremental" and not self.cursor:
             raise Misfit("mode incremental needs a `cursor`", "cursor")
-        if self.mode == "full" and (self.cursor or self.lookback or self.start_at is not None):
-            raise Misfit("mode full takes no `cursor`, `lookback` or `start_at`", "mode")
+        self._agree_on_mode()
         for what, key in without_type(self):
             raise Misfit(what, key)
         if self.history == "scd2" and not self.keys:
@@ -169,6 +174,24 @@ class Table(Frozen):
         self._agree_on_columns()
         return self
 
+    def _agree_on_mode(self) -> None:
+        mode = self.mode
+        by_version = mode == "change_tracking"
+        if mode in ("full", "snapshot") and (self.cursor or self.lookback or self.start_at is not None):
+            raise Misfit(f"mode {mode} takes no `cursor`, `lookback` or `start_at`", "mode")
+        if by_version and (
+            self.cursor or self.start_at is not None or self.query or (isinstance(self.lookback, timedelta) and self.lookback)
+        ):
+            raise Misfit("mode change_tracking takes no `cursor`, `start_at` or `query`, and a `lookback` in versions", "mode")
+        if mode in ("snapshot", "change_tracking") and not self.keys:
+            raise Misfit(f"mode {mode} needs `keys`", "keys")
+        if mode == "append" and not self.cursor and (self.lookback or self.start_at is not None):
+            raise Misfit("without a `cursor` mode append takes no `lookback` or `start_at`", "mode")
+        if mode == "append" and self.history == "scd2":
+            raise Misfit("rows that are only ever added have no history; use mode incremental", "history")
+        if self.tracking_gap != "stop" and not by_version:
+            raise Misfit("`tracking_gap` speaks of mode change_tracking", "tracking_gap")
+
     def _agree_on_deletes(self) -> None:
         detect = self.deletes.detect
         if detect != "none" and not self.keys:
@@ -177,10 +200,12 @@ class Table(Frozen):
             raise Misfit(
                 "`deletes: column` and `apply_as_deletes` need each other", "deletes" if detect == "column" else "apply_as_deletes"
             )
-        if detect == "sweep" and self.mode == "full":
-            raise Misfit("a sweep is for modes that read what is new", "deletes")
-        if detect == "tracking":
+        if detect == "sweep" and self.mode not in ("incremental", "append"):
+            raise Misfit(f"a sweep is for modes incremental and append; for mode {self.mode} use `snapshot`", "deletes")
+        if detect == "tracking" and self.mode != "change_tracking":
             raise Misfit("`tracking` needs mode change_tracking", "deletes")
+        if detect == "none" and self.deletes.empty == "apply" and self.mode not in ("snapshot", "change_tracking"):
+            raise Misfit("`empty` is for modes and sweeps that see the whole table", "deletes", "empty")
         if self.deletes.every is not None and detect != "sweep":
             raise Misfit("`every` is a sweep's", "deletes", "every")
         if self.odd_cursors == "read_once" and detect in ("sweep", "tracking") and self.sequence == self.cursor:

@@ -99,6 +99,6 @@ def _describe(lake: Lake, done: Step) -> None:
     read = lake.extractions.pop(done.table, None)
     if read is None:
         return
-    done.reads = "backfill" if read.past else "refresh" if read.whole else "window"
+    done.reads = "adoption" if read.adopted else "backfill" if read.past else "refresh" if read.whole else "window"
     done.mode, done.extracted_at = read.table.mode, read.extracted_at
     done.window, done.rows_in = read.window.facts(), read.rows

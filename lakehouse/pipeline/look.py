@@ -213,7 +213,7 @@ def _evidence(table: _Table, candidate: Candidate, sample: pa.Table | None, amon
     if greatest is not None:
         seen.append(f"its greatest value is {greatest}")
     if isinstance(greatest, datetime) and greatest > datetime.now(UTC):
-        seen.append("which lies ahead of the clock: is it local time? Such a row is read only when that time has come in UTC")
+        seen.append("which lies ahead of the clock: is it local time? Say `cursor_zone` then; else such a row waits for that time in UTC")
     if candidate.shows == "row":
         seen.append("a change of a row that was read before is not seen this way")
     return tuple(seen)

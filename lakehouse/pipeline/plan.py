@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
+from lakehouse.layout import tracked
 from lakehouse.model.run import Window
 from lakehouse.pipeline.comparing import is_due
 from lakehouse.stages.extract import watermark_less_lookback
@@ -43,8 +44,14 @@ def _row(action: str, reason: str, window: Window | None = None) -> dict[str, An
 
 
 def _bronze(lake: Lake, table: Table) -> dict[str, Any]:
-    if table.mode == "full":
-        return _row("read", f"the whole of {table.origin}; rows that differ are kept")
+    if table.mode == "change_tracking":
+        bronze = lake.table("bronze", table.name)
+        version = None if bronze is None else bronze.number(tracked(table.object))
+        since = f"what changed in {table.origin} since version {version}"
+        return _row("read", f"the whole of {table.origin}, and from then on its changes" if version is None else since)
+    if table.cursor is None:
+        gone = ", and keys that are gone are buried" if table.mode == "snapshot" else ""
+        return _row("read", f"the whole of {table.origin}; rows that differ are kept{gone}")
     mark = lake.watermark(table.name)
     if mark is None:
         since = "the beginning" if table.start_at is None else str(table.start_at)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -13,14 +12,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
-from lakehouse.errors import ContractError, SourceDataError, SourceError, SourceUnreachableError, UsageError
-from lakehouse.layout import COLUMN, IS_CURRENT, VALID_FROM, VALID_TO
+from lakehouse.errors import ContractError, SourceDataError, UsageError
+from lakehouse.layout import OP
 from lakehouse.model.run import Window
 from lakehouse.sources.condition import CursorColumn, inside, odd_kinds
 from lakehouse.sources.gate import Gate
 from lakehouse.sources.ranges import Ranges, Whole, split
-from lakehouse.sources.relation import read_from, source_of
-from lakehouse.transform.arrow import arrow_schema
+from lakehouse.sources.refused import broken, require_names, require_readable
+from lakehouse.sources.relation import newest, read_from, source_of
+from lakehouse.sources.tracking import changes, tracked
+from lakehouse.transform.arrow import arrow_schema, cast_batch
 from lakehouse.transform.cut import cut
 from lakehouse.transform.zone import zoned_batch
 
@@ -31,13 +32,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lakehouse.model.run import Cursor
+    from lakehouse.model.sample import Sample
     from lakehouse.model.table import Table
     from lakehouse.model.types import DataType
     from lakehouse.sources.dialect import Dialect, SourceColumn, SourceTable
+    from lakehouse.sources.tracking import Tracked
 
-_UNDECODABLE = re.compile(r'FromSql\((\d+)\), cause: Some\((?:ConversionTo\()?"([^"]*)"')
-_AWAY = re.compile(r"ConnectionReset|ConnectionAborted|BrokenPipe|UnexpectedEof|NotConnected|kind: Closed|E57P0\d")
-"""How a driver says that the server is gone: Rust's io::ErrorKind, or PostgreSQL's codes of an operator's intervention."""
 _HEAD, _MISFIT = "_lakehouse_head", "_lakehouse_misfit"
 
 
@@ -89,11 +89,13 @@ class Described:
         table: The metadata.
         source: The source's own table.
         columns: The columns that are read, by their lake name: the source's column and the lake's type.
+        first: How many rows of it are seen at all, the newest ones; None is all.
     """
 
     table: Table
     source: SourceTable
     columns: dict[str, tuple[SourceColumn, DataType]]
+    first: int | None = None
 
     @property
     def types(self) -> dict[str, DataType]:
@@ -109,9 +111,16 @@ class Described:
 class Database:
     """A connected source database."""
 
-    def __init__(self, dialect: Dialect, batch_rows: int, gate: Gate | None = None) -> None:
-        """Keep the dialect; `batch_rows` bounds one Arrow batch, `gate` how many connections read the source at once."""
-        self._dialect, self._batch_rows, self._gate = dialect, batch_rows, gate or Gate()
+    def __init__(self, dialect: Dialect, batch_rows: int, gate: Gate | None = None, sample: Sample | None = None) -> None:
+        """Keep the dialect.
+
+        Args:
+            dialect: The connected database.
+            batch_rows: Bounds one Arrow batch.
+            gate: How many connections read the source at once.
+            sample: How much of each table there is to see; by default all.
+        """
+        self._dialect, self._batch_rows, self._gate, self._sample = dialect, batch_rows, gate or Gate(), sample
 
     @property
     def dialect(self) -> Dialect:
@@ -140,11 +149,16 @@ class Database:
                 given=f"columns {', '.join(by_name)}"[:400],
                 next_step="Correct the table's file, or bring the column back in the source.",
             )
-        _require_readable(table, [by_name.get(name) or by_case[name.lower()] for name in wanted])
-        _require_names(table, wanted, needed)
+        require_readable(table, [by_name.get(name) or by_case[name.lower()] for name in wanted])
+        require_names(table, wanted, needed)
         for name, kind in wanted.items():
             columns[name] = (by_name.get(name) or by_case[name.lower()], kind)
-        return Described(table, source, columns)
+        described = Described(table, source, columns)
+        return described if self._sample is None else self._sliced(described, self._sample)
+
+    def _sliced(self, what: Described, sample: Sample) -> Described:
+        count = 0 if sample.share is None else int(str(self._dialect.value(exp.select(exp.Count(this=exp.Star())).from_(relation(what)))))
+        return replace(what, first=sample.of(count))
 
     def bound(self, *, lagged: bool = False) -> datetime:
         """An instant in UTC below which no row of a transaction still under way can appear, where the database stamps its rows.
@@ -172,9 +186,10 @@ class Database:
         found = {name: int(str(self._dialect.value(count.where(condition)))) for name, condition in self._odd(what, ahead).items()}
         return {name: rows for name, rows in found.items() if rows}
 
-    def odd_query(self, what: Described, ahead: Cursor | None = None) -> str:
-        """The statement that shows the rows that `rows_without_cursor` means."""
-        return exp.select("*").from_(relation(what)).where(exp.or_(*self._odd(what, ahead).values())).sql(dialect=self._dialect.sql)
+    def odd_query(self, what: Described, ahead: Cursor | None, kinds: Iterable[str]) -> str:
+        """The statement that shows the rows of these kinds of `odd_counts`."""
+        conditions = self._odd(what, ahead)
+        return exp.select("*").from_(relation(what)).where(exp.or_(*map(conditions.get, kinds))).sql(dialect=self._dialect.sql)
 
     def _any(self, what: Described, condition: exp.Expr) -> bool:
         return self._dialect.value(self._dialect.rows_where(relation(what), what.cursor.column, condition)) is not None
@@ -269,6 +284,26 @@ class Database:
                 if part.num_rows:
                     yield part
 
+    def tracked(self, what: Described) -> Tracked:
+        """What of a table's changes the database can tell; see `tracking.tracked` for what it raises."""
+        return tracked(self._dialect, what)
+
+    def changes(self, what: Described, since: int) -> Iterator[pa.RecordBatch]:
+        """The rows that changed after a number of the database's Change Tracking, and `_op`; see `tracking.changes`.
+
+        Raises:
+            SourceError: The database breaks off.
+            SourceDataError: A value does not fit its type.
+        """
+        where = f"{what.table.source}.{what.table.name}"
+        outputs = [exp.alias_(self._output(what, name, Window()), name, quoted=True) for name in what.columns]
+        query = exp.select(*outputs, exp.column(OP, quoted=True)).from_(changes(what, since)).sql(dialect=self._dialect.sql)
+        schema = arrow_schema(what.types).append(pa.field(OP, pa.string()))
+        with self._gate.enter(1):
+            for batch in self._stream([query], self._dialect.session(), list(what.columns), where):
+                if batch.num_rows:
+                    yield cast_batch(batch, schema, where)
+
     def _ranges(self, what: Described, window: Window, most: int, only: exp.Expr | None) -> AbstractContextManager[Ranges]:
         if only is not None:
             return nullcontext(Ranges([only], self._dialect.session()))
@@ -291,43 +326,11 @@ class Database:
         except BaseException as exc:  # connectorx panics with an exception that is no Exception
             if not isinstance(exc, Exception) and type(exc).__name__ != "PanicException":
                 raise
-            raise _broken(exc, columns, where) from None
+            raise broken(exc, columns, where) from None
 
     def close(self) -> None:
         """End the connection."""
         self._dialect.close()
-
-
-def _require_readable(table: Table, columns: Iterable[SourceColumn]) -> None:
-    """Refuse columns that no reader of this database can bring whole, before anything is read."""
-    blocked = [f"{column.name} ({column.native}): {column.obstacle}" for column in columns if column.obstacle]
-    if blocked:
-        raise ContractError(
-            f"columns cannot be read: {'; '.join(blocked)}",
-            where=f"metadata/tables/{table.source}/{table.name}.yml",
-            next_step="List the other columns under `columns`, or read a view of the source that gives these as text or bytes.",
-        )
-
-
-def _require_names(table: Table, wanted: Iterable[str], needed: Iterable[str]) -> None:
-    """Refuse names that cannot stand in the lake, and keys or cursors that are spelled otherwise than their column."""
-    where = f"metadata/tables/{table.source}/{table.name}.yml"
-    spelled = {name.lower(): name for name in wanted}
-    odd = [name for name in spelled.values() if not COLUMN.match(name) or name.lower() in (VALID_FROM, VALID_TO, IS_CURRENT)]
-    if odd:
-        raise ContractError(
-            f"the source's column names {', '.join(map(repr, odd))} cannot stand in the lake",
-            where=where,
-            expected="letters, digits and _, a letter first, and none of the lake's own names",
-            next_step="List the other columns under `columns`, or give them other names in a view of the source.",
-        )
-    if len(spelled) < len(list(wanted)):
-        raise ContractError("two columns differ only in case", where=where, next_step="List the one to read under `columns`.")
-    other = [f"{name} (there: {spelled[name.lower()]})" for name in sorted(needed) if spelled.get(name.lower(), name) != name]
-    if other:
-        raise ContractError(
-            f"names are spelled otherwise than in the source: {', '.join(other)}", where=where, next_step="Spell them alike."
-        )
 
 
 def _travels_as(column: SourceColumn, kind: DataType) -> DataType:
@@ -352,31 +355,10 @@ def _require_no_misfit(rows: pa.RecordBatch, what: Described, where: str) -> Non
         )
 
 
-def _broken(exc: BaseException, columns: list[str], where: str) -> SourceError:
-    """What the driver's error means: a value that it cannot decode, or a source that went away."""
-    if (found := _UNDECODABLE.search(str(exc))) and int(found[1]) < len(columns):
-        return SourceDataError(
-            f"column {columns[int(found[1])]} has a value that its type cannot hold ({found[2]})",
-            where=where,
-            next_step="Declare the column as string, or correct the value in the source.",
-        )
-    if found := _AWAY.search(str(exc)):
-        return SourceUnreachableError(
-            f"the source ended the connection in the middle of the read ({found[0]}); nothing of it was kept",
-            where=where,
-            next_step="See that the source is up, then run again.",
-        )
-    return SourceError(
-        f"the read broke off: {_first_line(exc)}",
-        where=where,
-        next_step="See that the source is up and the column types are declared, then run again.",
-    )
-
-
-def _first_line(exc: BaseException) -> str:
-    return (str(exc).splitlines() or [type(exc).__name__])[0][:300]
-
-
 def relation(what: Described) -> exp.Expr:
     """What a query of this table reads from."""
-    return read_from(what.table, what.source.parts)
+    whole = read_from(what.table, what.source.parts)
+    if what.first is None:
+        return whole
+    names = [name for name in (what.table.cursor, *what.table.keys) if name]
+    return newest(whole, [what.columns[name][0] for name in names], what.first, by_time=bool(what.table.cursor))

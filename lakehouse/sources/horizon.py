@@ -8,6 +8,7 @@ clock is remembered together with who is open; that reading of it is safe when a
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -56,6 +57,7 @@ class Horizon:
         self._safe: datetime | None = None
         self._waiting: list[_Reading] = []
         self._prepared: set[str] = set()
+        self._one_at_a_time = threading.Lock()  # an older list of who is open, looked at later, would miss whom a newer one shows
 
     def bound(self, *, lagged: bool) -> datetime:
         """The greatest bound known to be safe; without any, wait up to `PATIENCE` seconds for one.
@@ -66,9 +68,10 @@ class Horizon:
         """
         end = time.monotonic() + PATIENCE
         while True:
-            self._look(lagged=lagged)
-            if self._safe is not None:
-                return self._safe
+            with self._one_at_a_time:
+                self._look(lagged=lagged)
+                if self._safe is not None:
+                    return self._safe
             if time.monotonic() > end:
                 raise self._busy()
             time.sleep(PAUSE)

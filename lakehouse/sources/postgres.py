@@ -1,4 +1,4 @@
-"""PostgreSQL: psycopg answers the questions about the database, connectorx brings the rows."""
+"""PostgreSQL: psycopg2 answers the questions about the database, connectorx brings the rows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import psycopg
+import psycopg2
+import psycopg2.extensions
 from sqlglot import exp
 from typing_extensions import override
 
@@ -101,6 +102,13 @@ def lake_type(native: str, modifier: int) -> DataType:
     return DataType(TYPES.get(native, "string"))
 
 
+def _bytes(value: Any, cursor: psycopg2.extensions.cursor) -> bytes | None:  # noqa: ANN401  the driver's own buffer
+    return None if value is None else bytes(psycopg2.BINARY(value, cursor))
+
+
+_BYTES = psycopg2.extensions.new_type(psycopg2.BINARY.values, "BYTES", _bytes)
+
+
 class Postgres(Dialect):
     """One PostgreSQL database."""
 
@@ -121,15 +129,18 @@ class Postgres(Dialect):
         self._connection = self._connect()
         self._horizon = Horizon(self._fetch, self._where)
 
-    def _connect(self) -> psycopg.Connection[tuple[Any, ...]]:
+    def _connect(self) -> psycopg2.extensions.connection:
         try:
-            return psycopg.connect(self._own_url, connect_timeout=CONNECT_SECONDS, autocommit=True, application_name="lakehouse")
-        except psycopg.OperationalError as exc:
+            connection = psycopg2.connect(self._own_url, connect_timeout=CONNECT_SECONDS, application_name="lakehouse")
+        except psycopg2.OperationalError as exc:
             raise self._refused(exc) from None
-        except psycopg.Error:
+        except psycopg2.Error:
             raise UsageError("the PostgreSQL URL cannot be read", next_step="Set the connection's URL right.") from None
+        connection.autocommit = True
+        psycopg2.extensions.register_type(_BYTES, connection)
+        return connection
 
-    def _refused(self, exc: psycopg.OperationalError) -> LakehouseError:
+    def _refused(self, exc: psycopg2.OperationalError) -> LakehouseError:
         text = str(exc).lower()
         if re.search(r'database "[^"]*" does not exist', text):
             return SourceError(
@@ -210,18 +221,18 @@ class Postgres(Dialect):
         return self._execute(statement, values).fetchall()
 
     def _execute(
-        self, statement: str, values: tuple[object, ...] = (), connection: psycopg.Connection[tuple[Any, ...]] | None = None
-    ) -> psycopg.Cursor[tuple[Any, ...]]:
+        self, statement: str, values: tuple[object, ...] = (), connection: psycopg2.extensions.connection | None = None
+    ) -> psycopg2.extensions.cursor:
         try:
-            return (connection or self._connection).execute(statement.encode(), values or None)
-        except psycopg.OperationalError as exc:
-            raise SourceUnreachableError(
-                f"the connection broke: {str(exc).splitlines()[0]}", where=self._where, next_step="Run again."
-            ) from exc
-        except psycopg.Error as exc:
+            cursor = (connection or self._connection).cursor()
+            cursor.execute(statement, values or None)
+        except (psycopg2.OperationalError, psycopg2.InterfaceError) as exc:
+            raise SourceUnreachableError(f"the connection broke: {_first_line(exc)}", where=self._where, next_step="Run again.") from exc
+        except psycopg2.Error as exc:
             raise SourceError(
-                f"the query failed: {str(exc).splitlines()[0]}", where=self._where, next_step="See that the user may read the table."
+                f"the query failed: {_first_line(exc)}", where=self._where, next_step="See that the user may read the table."
             ) from exc
+        return cursor
 
     @override
     def bound(self, *, lagged: bool = False) -> datetime:
@@ -306,6 +317,10 @@ class Postgres(Dialect):
     @override
     def close(self) -> None:
         self._connection.close()
+
+
+def _first_line(exc: psycopg2.Error) -> str:
+    return (str(exc).splitlines() or [type(exc).__name__])[0]
 
 
 def _literal(bound: Cursor, column: SourceColumn) -> exp.Expr:

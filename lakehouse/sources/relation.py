@@ -64,6 +64,17 @@ def read_from(table: Table, parts: tuple[str, ...]) -> exp.Expr:
     return exp.Subquery(this=kept, alias=_alias(parts[-1]))
 
 
+def newest(whole: exp.Expr, columns: list[SourceColumn], rows: int, *, by_time: bool) -> exp.Expr:
+    """So many rows: the last by the first column where it grows with every change, else the first by all of them; any, without columns."""
+    named = [exp.column(column.name, quoted=True) for column in columns]
+    slice_ = exp.select(exp.Star()).from_(whole)
+    if by_time:  # NULLs stand first or last, as the database likes: without them its index on the column serves
+        slice_ = slice_.where(exp.not_(named[0].is_(exp.null()))).order_by(exp.Ordered(this=named[0].copy(), desc=True, nulls_first=True))
+    elif named:
+        slice_ = slice_.order_by(*named)
+    return exp.Subquery(this=slice_.limit(rows), alias=_alias("sample"))
+
+
 def _origin(table: Table, parts: tuple[str, ...]) -> exp.Expr:
     if table.query:
         return exp.Subquery(this=_verbatim(bare(table.query)), alias=_alias(QUERY))

@@ -9,17 +9,30 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse.errors import ContractError
-from lakehouse.layout import BATCH, EXTRACTED_AT, OP, REJECT, RUN_ID, backfilled, watermark, watermark_batch
+from lakehouse.errors import ContractError, QualityError
+from lakehouse.layout import (
+    BATCH,
+    DELETE,
+    EXTRACTED_AT,
+    OP,
+    REJECT,
+    RUN_ID,
+    SNAPSHOT,
+    SNAPSHOT_ROWS,
+    backfilled,
+    watermark,
+    watermark_batch,
+)
 from lakehouse.model.run import Commit, Cursor, Step, cursor_to_number
 from lakehouse.transform.arrow import arrow_schema
 from lakehouse.transform.cut import first_of
-from lakehouse.transform.tombstones import Tombstones
+from lakehouse.transform.tombstones import Tombstones, shown
 from lakehouse.transform.unseen import Unseen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from lakehouse.engines.duck import Session
     from lakehouse.lake import Lake
     from lakehouse.model.extraction import Extraction
     from lakehouse.model.run import Odd
@@ -31,16 +44,19 @@ CUT, LAST_INSTANT = timedelta(milliseconds=1), datetime.max.replace(tzinfo=UTC)
 HELD_BATCHES = 4
 FEW_AGAIN, FEW_SEEN, FEW_BYTES = 2_048, 65_536, 32 * 1024**2
 """Up to so many rows that bronze may have, among so many that it has, are compared here; more by the SQL engine, which is slow to start."""
+FEW_DELETES = 100
+"""So many keys may vanish at once whatever their share."""
 
 MARK = pa.field(OP, pa.string())
 TECHNICAL = pa.schema([(BATCH, pa.int64()), (RUN_ID, pa.string()), (EXTRACTED_AT, pa.timestamp("us", "UTC"))])
 
 
 def append(lake: Lake, extraction: Extraction) -> Step:
-    """Append the extraction's unseen rows to bronze in one commit; without any, nothing is written.
+    """Append the extraction's unseen rows to bronze, with tombstones of the keys that it tells are gone, in one commit; if any.
 
     Raises:
         ContractError: The source's columns contradict those that bronze has.
+        QualityError: A complete read shows too few of the keys that there were.
         ConflictError: Another run wrote the table meanwhile.
     """
     name = extraction.table.name
@@ -53,10 +69,10 @@ def append(lake: Lake, extraction: Extraction) -> Step:
     if table is not None:
         _agree(lake, table, extraction, source_schema)
     try:
-        anew = table is None or (extraction.whole and extraction.table.keys)
+        anew = table is None or (extraction.whole and extraction.table.keys and not _tells_deletes(extraction))
         files = [] if table is None or anew else table.files([BATCH, extraction.table.cursor or BATCH])
         if table is None or not files:
-            step.rows_out, table = _write(lake, table, extraction, source_schema, extraction.stream)
+            step.rows_out, table = _write(lake, table, extraction, source_schema, map(shown, extraction.stream))
         else:
             step.rows_out, table = _append_unseen(lake, table, extraction, source_schema, files)
     except Exception as exc:
@@ -85,16 +101,18 @@ def bury(lake: Lake, metadata: Metadata, keys: pa.Table) -> Step:
     if table is None or not keys.num_rows:
         return step
     shown = table.schema if OP in table.schema.names else table.schema.append(MARK)
-    columns = [name for name in shown.names if name not in (*TECHNICAL.names, OP)]
+    files = table.files([EXTRACTED_AT])
+    latest = max((file.greatest[EXTRACTED_AT] for file in files if EXTRACTED_AT in file.greatest), default=lake.now())
+    seen_at = lake.now() if lake.now() >= latest else latest + CUT  # clocks step back, and nothing else may order the versions
     with lake.engine() as engine:
-        engine.table("bronze.seen", shown, [file.uri for file in table.files(())])
+        engine.table("bronze.seen", shown, [file.uri for file in files])
         engine.keep("gone", keys.schema, iter(keys.to_batches()))
-        rows = engine.reader(Tombstones(columns, metadata.keys, metadata.sequence or EXTRACTED_AT).rows("gone"))
+        rows = engine.reader(_tombstones(shown, metadata).rows("gone"))
         first = next((batch for batch in rows if batch.num_rows), None)
         if first is not None:
             if OP not in table.schema.names:
                 table.add_columns([MARK], Commit(lake.run_id, "bronze"))
-            stamps = {BATCH: table.batch + 1, RUN_ID: lake.run_id, EXTRACTED_AT: lake.now()}
+            stamps = {BATCH: table.batch + 1, RUN_ID: lake.run_id, EXTRACTED_AT: seen_at}
             facts = {"buried": True, "definition": lake.catalog.definition(metadata.name)}
             step.rows_out = table.append(
                 _stamped(chain([first], rows), table.schema, stamps), lambda: Commit(lake.run_id, "bronze", facts=facts)
@@ -104,23 +122,77 @@ def bury(lake: Lake, metadata: Metadata, keys: pa.Table) -> Step:
     return step
 
 
+def _tells_deletes(extraction: Extraction) -> bool:
+    return extraction.complete or extraction.table.mode == "change_tracking"
+
+
 def _append_unseen(lake: Lake, table: Table, extraction: Extraction, source: pa.Schema, files: list[LiveFile]) -> tuple[int, Table | None]:
     low, cursor, odd = extraction.window.from_, extraction.table.cursor, extraction.window.odd
     rule = Unseen(source.names, extraction.table.keys, cursor, low if cursor else None, _newest(files, cursor), odd)
+    ends = _tombstones(table.schema, extraction.table) if _tells_deletes(extraction) else None
     recent = _recent(files, cursor, low, odd)
     held = list(islice(extraction.stream, HELD_BATCHES))
     small = sum(file.rows for file in recent) <= FEW_SEEN and sum(file.size for file in recent) <= FEW_BYTES
     if small and len(held) < HELD_BATCHES:
-        incoming = pa.Table.from_batches(held, source)
-        again = pc.sum(rule.again(incoming), min_count=0).as_py()
+        arrived = pa.Table.from_batches(held, source)
+        again = pc.sum(rule.again(arrived), min_count=0).as_py()
         if again <= FEW_AGAIN:
-            unseen = rule.among(incoming, table.read(recent if again else []))
-            return _write(lake, table, extraction, source, iter(unseen.to_batches()))
+            looked_up = bool(again) or extraction.complete
+            return _write(lake, table, extraction, source, _among(rule, ends, arrived, table.read(recent if looked_up else []), extraction))
     with lake.engine() as engine:
         engine.table("bronze.seen", table.schema, [file.uri for file in recent])
-        engine.keep("incoming", source, chain(held, extraction.stream))
-        feed = bool(rule.keys) and engine.rows(rule.several()).num_rows > 0
-        return _write(lake, table, extraction, source, engine.reader(rule.rows(feed=feed)))
+        engine.keep("arrived" if ends else "incoming", source, chain(held, extraction.stream))
+        if ends:
+            engine.execute(f"create temp view incoming as select * from arrived where {OP} is distinct from '{DELETE}'")
+        feed = bool(rule.keys) and not extraction.whole and engine.rows(rule.several()).num_rows > 0
+        unseen = "select * from incoming" if extraction.whole and ends else rule.rows(feed=feed)
+        if ends:
+            told = f"select * from arrived where {OP} = '{DELETE}'"
+            buried = ends.rows(f"({ends.absent() if extraction.complete else told})")
+            _require_plausible(extraction, lambda: _count(engine, buried), lambda: _count(engine, ends.living()))
+            unseen = f"select * from ({unseen}) union all by name select * from ({buried})"
+        return _write(lake, table, extraction, source, engine.reader(unseen))
+
+
+def _count(engine: Session, query: str) -> int:
+    return int(engine.rows(f"select count(*) as n from ({query})").column("n")[0].as_py())
+
+
+def _tombstones(there: pa.Schema, metadata: Metadata) -> Tombstones:
+    columns = [name for name in there.names if name not in (*TECHNICAL.names, OP)]
+    return Tombstones(columns, metadata.keys, metadata.sequence or EXTRACTED_AT)
+
+
+def _among(rule: Unseen, ends: Tombstones | None, arrived: pa.Table, seen: pa.Table, extraction: Extraction) -> Iterator[pa.RecordBatch]:
+    """The unseen rows and the tombstones, for few rows, without the SQL engine."""
+    if ends is None:
+        return iter(rule.among(arrived, seen).to_batches())
+    gone = pc.fill_null(pc.equal(arrived.column(OP), DELETE), False)  # noqa: FBT003  pyarrow takes it by place
+    incoming = arrived.filter(pc.invert(gone))
+    buried = ends.among(seen, incoming=incoming) if extraction.complete else ends.among(seen, gone=arrived.filter(gone))
+    _require_plausible(extraction, lambda: buried.num_rows, lambda: ends.living_among(seen))
+    unseen = incoming if extraction.whole else rule.among(incoming, seen)
+    return chain(unseen.to_batches(), buried.to_batches())
+
+
+def _require_plausible(extraction: Extraction, buried: Callable[[], int], held: Callable[[], int]) -> None:
+    """Stop where burying what a complete read does not show would rather follow a broken source than deletes.
+
+    Raises:
+        QualityError: It shows nothing, or lacks more than the declared share of what there was.
+    """
+    rule = extraction.table.deletes
+    if not extraction.complete or (not extraction.rows and rule.empty == "apply") or not (count := buried()):
+        return
+    if extraction.rows and (count <= FEW_DELETES or count <= rule.at_most * held()):
+        return
+    more = "raise `at_most`" if extraction.rows else "declare `empty: apply`"
+    raise QualityError(
+        f"{count} of {held()} keys vanished from the source" if extraction.rows else f"the source shows no row, where there were {count}",
+        where=f"{extraction.table.source}.{extraction.table.name}",
+        expected=f"at most a share of {rule.at_most:g}" if extraction.rows else "",
+        next_step=f"See that the source is whole; if these rows were deleted, {more} under `deletes` for this run.",
+    )
 
 
 def _agree(lake: Lake, table: Table, extraction: Extraction, incoming: pa.Schema) -> None:
@@ -210,7 +282,13 @@ def _bronze_schema(source: pa.Schema) -> pa.Schema:
 
 
 def _mark(lake: Lake, table: Table, extraction: Extraction) -> None:
-    """Move the watermark where a window's rows came by a backfill before it: else the next window would begin as low as this one."""
+    """Move the watermark where a window's rows came by a backfill before it: else the next window would begin as low as this one.
+
+    Numbers that would be too old one day are moved too.
+    """
+    if extraction.overdue:
+        table.mark(_commit(lake, table, extraction))
+        return
     if extraction.past or extraction.greatest is None or isinstance(extraction.greatest, str):
         return
     before = table.number(watermark(extraction.table.cursor or "", extraction.table.cursor_zone))
@@ -234,7 +312,9 @@ def _stamped(batches: Iterable[pa.RecordBatch], schema: pa.Schema, stamps: Mappi
 
 
 def _commit(lake: Lake, table: Table, extraction: Extraction) -> Commit:
-    numbers: dict[str, int] = {}
+    numbers = dict(extraction.numbers)
+    if extraction.complete:
+        numbers |= {SNAPSHOT: table.batch + 1, SNAPSHOT_ROWS: extraction.rows}
     if extraction.past:
         low, high = (None if bound is None else cursor_to_number(bound) for bound in (extraction.window.from_, extraction.window.to))
         numbers[backfilled(extraction.table.cursor or "", low, high)] = table.batch + 1
@@ -249,6 +329,7 @@ def _commit(lake: Lake, table: Table, extraction: Extraction) -> Commit:
     facts = {
         "window": extraction.window.facts(),
         "backfill": extraction.past,
+        **({"adopted": extraction.adopted} if extraction.adopted else {}),
         "rows_read": extraction.rows,
         "definition": lake.catalog.definition(extraction.table.name),
         "reads": "backfill" if extraction.past else "refresh" if extraction.whole else "window",

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse.errors import ContractError, QualityError, UsageError
-from lakehouse.layout import EXTRACTED_AT, OP, REJECT
+from lakehouse.errors import ContractError, QualityError, SourceError, UsageError
+from lakehouse.layout import EXTRACTED_AT, OP, REJECT, tracked
 from lakehouse.model.cursor import TIMES, with_type
 from lakehouse.model.extraction import Extraction
 from lakehouse.model.run import Cursor, Odd, Window
 from lakehouse.model.types import INTEGERS
 from lakehouse.transform.cut import odd_rows
+from lakehouse.transform.tombstones import shown
 from lakehouse.transform.zone import FIRST, day_of, midnight
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from lakehouse.lake import Lake
     from lakehouse.model.table import Table
     from lakehouse.sources.database import Database, Described
+    from lakehouse.sources.tracking import Tracked
 
 
 LATER = timedelta(milliseconds=1)
@@ -49,7 +51,9 @@ def extract(lake: Lake, table: Table, *, full_refresh: bool = False, past: Windo
     extracted_at = _observed_at(lake, table)
     window = _window(lake, database, what, past, full_refresh=full_refresh) if table.cursor else Window()
     extraction = Extraction(table, what.types, window, extracted_at, iter(()), whole=full_refresh, past=past is not None)
-    extraction.stream = _observed(lake.while_on(database.read(what, window)), extraction)
+    extraction.complete = table.mode == "snapshot" and lake.sample is None
+    rows = _changed(lake, database, what, extraction) if table.mode == "change_tracking" else database.read(what, window)
+    extraction.stream = _observed(lake.while_on(rows), extraction)
     lake.extractions[table.name] = extraction
     return extraction
 
@@ -80,6 +84,46 @@ def _observed_at(lake: Lake, table: Table) -> datetime:
         return now
     latest = max((file.greatest[EXTRACTED_AT] for file in bronze.files([EXTRACTED_AT]) if EXTRACTED_AT in file.greatest), default=now)
     return latest + LATER if now < latest else now
+
+
+def _changed(lake: Lake, database: Database, what: Described, extraction: Extraction) -> Iterator[pa.RecordBatch]:
+    """What Change Tracking lists since the last run, or the whole table where it does not reach back so far.
+
+    Raises:
+        SourceError: It does not, and the table's policy is to stop.
+    """
+    table, bronze, number = what.table, lake.table("bronze", what.table.name), tracked(what.table.object)
+    last = None if bronze is None or extraction.whole else bronze.number(number)
+    told = database.tracked(what)
+    if last is not None and not told.covers(last):
+        if table.tracking_gap == "stop":
+            raise _gap(table, told, last)
+        last = None
+    extraction.numbers[number] = told.current
+    extraction.complete = last is None and lake.sample is None
+    extraction.overdue = last is None or told.is_worn(last)
+    if last is None:
+        return database.read(what, Window())
+    return _still_told(database, what, max(last - table.lookback, told.least) if isinstance(table.lookback, int) else last)
+
+
+def _still_told(database: Database, what: Described, since: int) -> Iterator[pa.RecordBatch]:
+    """The changes, with a look behind them whether the server forgot some while they were read."""
+    yield from database.changes(what, since)
+    told = database.tracked(what)
+    if not told.covers(since):
+        raise _gap(what.table, told, since)
+
+
+def _gap(table: Table, told: Tracked, last: int) -> SourceError:
+    return SourceError(
+        "the server no longer tells all changes since the last run",
+        where=f"{table.source}.{table.name}",
+        expected=f"a version from {told.least} to {told.current}",
+        given=str(last),
+        next_step=f"`lakehouse run --select {table.name}+ --full-refresh` reads the whole table and finds what is gone. Run more often, "
+        "let the database keep changes longer (CHANGE_RETENTION), or say `tracking_gap: resync` in the table's file.",
+    )
 
 
 def _window(lake: Lake, database: Database, what: Described, past: Window | None, *, full_refresh: bool) -> Window:
@@ -174,7 +218,7 @@ def _odd(database: Database, what: Described, ahead: Cursor | None) -> Odd | Non
     raise QualityError(
         f"cursor {table.cursor} is {found}, so that no window would ever bring them",
         where=f"{table.source}.{table.name}",
-        next_step=f"Correct them in the source ({database.odd_query(what, ahead)}){otherwise}, or use `mode: full`.",
+        next_step=f"Correct these rows in the source ({database.odd_query(what, ahead, counts)}){otherwise}, or use `mode: full`.",
     )
 
 
@@ -224,8 +268,9 @@ def _observed(batches: Iterator[pa.RecordBatch], extraction: Extraction) -> Iter
     try:
         for batch in batches:
             extraction.rows += batch.num_rows
+            seen = shown(batch)
             for name in sorted(str(column) for column in required):
-                _require_place(extraction.table, name, batch.column(name).null_count)
+                _require_place(extraction.table, name, seen.column(name).null_count)
             if cursor:
                 moving, batch = _sorted_out(batch, extraction.table, odd)  # noqa: PLW2901  the batch with its marks
                 greatest = pc.max(moving).as_py()

@@ -23,7 +23,7 @@ import obstore
 from obstore.exceptions import BaseError
 
 from lakehouse.errors import BusyError, StorageError
-from lakehouse.storage.objects import put_new
+from lakehouse.storage.objects import put_absent
 from lakehouse.storage.process import Process
 from lakehouse.storage.refusal import reason
 
@@ -155,11 +155,17 @@ class Leases:
         """Take the number after these; False where another run was faster."""
         number = numbers[-1] + 1 if numbers else 1
         facts = {"run": self._run_id(), "token": uuid.uuid4().hex, **self._process.facts(), "beat": 0}
-        body = json.dumps(facts).encode()
-        if not put_new(place, _file(number), body, self._effects, called=f"lease {name}", lasting=False):
+
+        def put() -> bool:  # and hold it, before a signal can come in between
+            if not put_absent(place, _file(number), json.dumps(facts).encode(), lasting=False):
+                return False
+            with self._lock:
+                self._held[name] = _Held(place, number, facts)
+            return True
+
+        if not self._effects.do(f"lease {name}", put):
             return False
         with self._lock:
-            self._held[name] = _Held(place, number, facts)
             if self._beating is None:
                 self._beating = Thread(target=self._beat, name="leases", daemon=True)
                 self._beating.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import obstore
@@ -15,18 +16,26 @@ if TYPE_CHECKING:
     from lakehouse.storage.place import Place
 
 
-def put_new(place: Place, name: str, body: bytes, effects: Effects, *, called: str = "", lasting: bool = True) -> bool:
-    """Put a file where none of that name is; whether this call, and not another writer, did it.
-
-    The file is whole when this returns True, and outlives a loss of power where it should be `lasting`; `called` names the effect.
-    `body` must differ from what any other writer would put, such as by a run id: a store that loses its answer is asked again and then
-    says that the file is there already, and only the bytes tell whose it is.
+def put_new(place: Place, name: str, body: bytes, effects: Effects) -> bool:
+    """Put a lasting file where none of that name is, as a numbered effect; see `put_absent`.
 
     Raises:
         StorageError: The file can be neither put nor read.
     """
+    return effects.do(f"put {name}", partial(put_absent, place, name, body))
 
-    def put() -> bool:
+
+def put_absent(place: Place, name: str, body: bytes, *, lasting: bool = True) -> bool:
+    """Put a file where none of that name is; whether this call, and not another writer, did it.
+
+    The file is whole when this returns True, and outlives a loss of power where it should be `lasting`. `body` must differ from what any
+    other writer would put, such as by a run id: a store that loses its answer is asked again and then says that the file is there already,
+    and only the bytes tell whose it is.
+
+    Raises:
+        StorageError: The file can be neither put nor read.
+    """
+    try:
         place.make()
         store = place.store()
         try:
@@ -37,16 +46,13 @@ def put_new(place: Place, name: str, body: bytes, effects: Effects, *, called: s
         if lasting:
             place.settle(name)
             place.settle_names()
-        return True
-
-    try:
-        return effects.do(called or f"put {name}", put)
     except (BaseError, OSError) as exc:
         raise StorageError(
             f"the file cannot be written: {reason(exc)}",
             where=f"{place.uri}/{name}",
             next_step="See that the lake can be written, then run again.",
         ) from exc
+    return True
 
 
 def folders(place: Place) -> list[str]:

@@ -1,8 +1,9 @@
-"""This process, as others on its machine can tell whether it still is; and that it is not the fork of one that used the engines."""
+"""This process: how others on its machine tell whether it still is, and whether the engines can run in it."""
 
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 _PROC = Path("/proc")
 _ENDED = ("Z", "X")
 _used_by: list[int] = []
+LEAST_ADDRESSES = 2 * 1024**3
+"""The engines reserve far more addresses than they use; with too few of them their allocators abort, or try for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,4 +79,23 @@ def require_not_forked() -> None:
             "this process is the fork of one that used the lake already, whose threads did not come along",
             where=f"process {os.getpid()}",
             next_step='Start workers anew: multiprocessing.get_context("spawn"), or a process of their own.',
+        )
+
+
+def require_address_space() -> None:
+    """Refuse to start the engines where a limit leaves them too few addresses.
+
+    Raises:
+        UsageError: It does.
+    """
+    if sys.platform == "win32":
+        return
+    import resource  # noqa: PLC0415  Windows has none
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < LEAST_ADDRESSES:
+        raise UsageError(
+            f"this process may have {limit // 1024**2:,} MiB of addresses, which is too little for the engines",
+            expected=f"{LEAST_ADDRESSES // 1024**2:,} MiB or more, better no limit at all",
+            next_step="Raise `ulimit -v`; limit the memory by a control group (systemd, a container) and LAKEHOUSE_MEMORY_LIMIT instead.",
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lakehouse.layout import BATCH, DELETE, OP
 from lakehouse.transform.names import quote
@@ -34,9 +35,18 @@ class Tombstones:
 
     def absent(self) -> str:
         """A query in DuckDB's dialect that gives the living keys that `incoming` does not show."""
-        key, buried = self._listed(self.keys), f"arg_max({OP} is not distinct from '{DELETE}', {BATCH})"
-        living = f"select {key} from bronze.seen group by {key} having not {buried}"
-        return f"select {key} from ({living}) s anti join incoming i on {self._same_key('s', 'i')}"
+        return f"select {self._listed(self.keys)} from ({self.living()}) s anti join incoming i on {self._same_key('s', 'i')}"
+
+    def living(self) -> str:
+        """A query in DuckDB's dialect that gives the keys whose last observation is no tombstone."""
+        key = self._listed(self.keys)
+        return f"select {key} from bronze.seen group by {key} having not arg_max({OP} is not distinct from '{DELETE}', {BATCH})"
+
+    def living_among(self, seen: pa.Table) -> int:
+        """How many keys `living` gives, for few rows."""
+        observed = zip(tuples(seen, self.keys), seen.column(BATCH).to_pylist(), seen.column(OP).to_pylist(), strict=True)
+        last = {key: mark for key, _, mark in sorted(observed, key=lambda row: int(row[1]))}
+        return sum(mark != DELETE for mark in last.values())
 
     def rows(self, gone: str) -> str:
         """A query in DuckDB's dialect that gives the tombstones of those keys that the relation `gone` has: the columns and `_op`."""
@@ -77,3 +87,10 @@ class Tombstones:
 
     def _listed(self, names: Sequence[str]) -> str:
         return ", ".join(quote(name) for name in names)
+
+
+def shown(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The rows that a source shows: of a key that it tells is gone, it shows none."""
+    if OP not in batch.schema.names or batch.column(OP).null_count == batch.num_rows:
+        return batch
+    return batch.filter(pc.fill_null(pc.not_equal(batch.column(OP), DELETE), True))  # noqa: FBT003  pyarrow takes it by place

@@ -119,20 +119,48 @@ class Project:
         with closing(sqlite3.connect(self.folder / "shop.db")) as connection, connection:
             connection.executescript(script)
 
+    def add_orders(self, count: int) -> None:
+        """So many more orders in the source, from number 1000 on."""
+        self.change(f"""
+            with recursive t(n) as (select 0 union all select n + 1 from t where n < {count - 1})
+            insert into Orders select n + 1000, 1, 1.5, datetime('2024-01-06', '+' || n || ' seconds') from t
+        """)
+
     def rows(self, table: str) -> list[int]:
         """The keys of a table of its source, in order."""
         with closing(sqlite3.connect(self.folder / "shop.db")) as connection:
             return [row[0] for row in connection.execute(f"select * from {table} order by 1")]
 
-    def call(self, *words: str, **settings: str | None) -> Done:
-        """Run `lakehouse <words>` in the project's folder; settings are `LAKEHOUSE_*` variables, None unsets one."""
+    def environment(self, **settings: str | None) -> dict[str, str]:
+        """What a command sees; settings are `LAKEHOUSE_*` variables, None unsets one."""
         given = {"CONNECTION__SHOP": self.url, "CLOCK": "2024-02-01T00:00:00Z", **settings}
         outer = {name: value for name, value in os.environ.items() if not name.startswith("LAKEHOUSE_")}
         inner = {f"LAKEHOUSE_{name}": value for name, value in given.items() if value is not None}
-        done = subprocess.run(
-            (PROGRAM, *words), cwd=self.folder, env=outer | inner, capture_output=True, encoding="utf-8", timeout=60, check=False
-        )
+        return outer | inner
+
+    def call(self, *words: str, **settings: str | None) -> Done:
+        """Run `lakehouse <words>` in the project's folder, under these settings."""
+        return self._done((PROGRAM, *words), self.environment(**settings))
+
+    def call_limited(self, limit: str, value: int, *words: str, **settings: str | None) -> Done:
+        """The same in a process of which the system limits something, such as `RLIMIT_FSIZE`."""
+        start = f"import os, resource, sys; resource.setrlimit(resource.{limit}, ({value}, {value})); os.execv(sys.argv[1], sys.argv[1:])"
+        return self._done((sys.executable, "-c", start, str(PROGRAM), *words), self.environment(**settings))
+
+    def start(self, *words: str, **settings: str | None) -> subprocess.Popen[str]:
+        """Begin `lakehouse <words>`."""
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen((PROGRAM, *words), cwd=self.folder, env=self.environment(**settings), text=True, **pipes)  # type: ignore[call-overload,no-any-return]
+
+    def _done(self, command: tuple[str | Path, ...], environment: dict[str, str]) -> Done:
+        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, encoding="utf-8", timeout=60, check=False)
         return Done(done.returncode, done.stdout, done.stderr)
+
+    def ask(self, sql: str) -> Any:  # noqa: ANN401  any JSON
+        """The rows of a query."""
+        done = self.call("query", sql, "-o", "json")
+        assert done.code == 0, done.err
+        return done.json
 
     def tree(self, *, ledger: bool = False) -> dict[str, str]:
         """Every file of the lake with its checksum; the ledger's only when asked for."""

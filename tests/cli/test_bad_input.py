@@ -89,7 +89,7 @@ def test_missing_column(loaded: Project) -> None:
 
 def test_null_cursor(loaded: Project) -> None:
     loaded.change("insert into Users values (3, 'Cyd', null)")
-    require_failed_run(only_users(loaded), QUALITY, "cursor updated_at is NULL", "Give these rows a value")
+    require_failed_run(only_users(loaded), QUALITY, "cursor updated_at is NULL", "Correct these rows in the source")
 
 
 def test_value_that_does_not_fit(loaded: Project) -> None:

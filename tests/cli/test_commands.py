@@ -133,7 +133,7 @@ def test_history(loaded: Project) -> None:
 
 def test_validate(loaded: Project) -> None:
     done = loaded.call("validate", "-o", "json")
-    assert (done.code, done.json) == (0, {"valid": True, "faults": [], "sources": 1, "tables": 2, "models": 2})
+    assert (done.code, done.json) == (0, {"valid": True, "faults": [], "notes": [], "sources": 1, "tables": 2, "models": 2})
 
 
 @pytest.mark.parametrize("words", [("plan",), ("validate",), ("status",), ("history",), ("query", "select 1 as a")])

@@ -45,6 +45,12 @@ class Backend:
             for statement in statements:
                 connection.execute(self._own(statement))
 
+    def ask(self, query: str) -> list[tuple[Any, ...]]:
+        """The rows of a query, as the kind's own driver gives them."""
+        with self._connection() as connection:
+            asked = connection.execute(query)
+            return list((connection if isinstance(asked, int) else asked).fetchall())
+
     def insert(self, table: str, *rows: Sequence[object]) -> None:
         """Add rows; `table` is quoted by the caller where it must be."""
         places = ", ".join(["?" if self.takes_texts else "%s"] * len(rows[0]))

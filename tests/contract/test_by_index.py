@@ -45,7 +45,7 @@ def test_no_question_scans_the_table(postgresql: Backend, kind: str, value: str)
     asked = Explaining(connect(postgresql.url, postgresql.project))
     database = Database(asked, 1000)  # type: ignore[arg-type]  # it answers as a dialect does
     what = database.describe(define("changes", cursor="at"))
-    assert not database.rows_without_cursor(what)
+    assert not database.rows_without_cursor(what, datetime(2100, 1, 1, tzinfo=UTC) if kind != "bigint" else None)
     if kind == "bigint":
         assert database.greatest(what) == ROWS
     window = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -158,6 +159,9 @@ def test_odd_cursors_stop_the_load_with_their_counts(backend: Backend) -> None:
     error = Road(backend, "keys: id\ncursor: at\ncolumns: {id: bigint, at: timestamp}\n").error()
     assert "cursor at is NULL in 2 rows and more than a day ahead in 1 row" in error
     assert "odd_cursors" in error
+    (shown,) = re.findall(r"\((SELECT \* FROM .*)\), or say", error)
+    if backend.kind != "sqlserver":
+        assert sorted(row[0] for row in backend.ask(shown)) == [2, 3, 4]
 
 
 def test_the_next_days_only_wait(backend: Backend) -> None:

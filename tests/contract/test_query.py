@@ -1,5 +1,6 @@
 """A table that is a query of its own, or rows of a table that meet a condition, on every kind of database."""
 
+from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -7,7 +8,9 @@ import pytest
 
 from lakehouse.errors import ContractError, SourceError
 from lakehouse.model.run import Window
+from lakehouse.model.sample import Sample
 from lakehouse.model.table import Table
+from lakehouse.sources.database import Database, connect
 from tests.contract.backend import Backend, define
 
 COLUMNS = {"id": "bigint", "name": "string", "at": "timestamp"}
@@ -150,3 +153,18 @@ def test_a_column_twice_or_not_there_is_refused(orders: Backend) -> None:
             orders.read(ask("select id, name as id from orders", columns={"id": "bigint"}))
     with pytest.raises(ContractError, match="the query gives no column at"):
         orders.read(ask("select id from orders", columns={"id": "bigint", "at": "timestamp"}))
+
+
+def test_a_sample_is_the_newest_rows_or_the_first_keys(orders: Backend) -> None:
+    by_time = define("orders", columns=COLUMNS, cursor="at", where="id <> 4")
+    by_key, any_rows = define("orders", columns=COLUMNS, keys="id"), define("orders", columns=COLUMNS)
+    orders.insert("orders", (5, "Eve", None))
+    with closing(Database(connect(orders.url, orders.project), 1000, sample=Sample(2))) as database:
+        found = [
+            [row["id"] for batch in database.read(database.describe(one), Window()) for row in batch.to_pylist()]
+            for one in (by_time, by_key, any_rows)
+        ]
+    assert [sorted(found[0]), sorted(found[1]), len(found[2])] == [[2, 3], [1, 2], 2]
+    with closing(Database(connect(orders.url, orders.project), 1000, sample=Sample(share=0.5))) as database:
+        rows = [row["id"] for batch in database.read(database.describe(by_key), Window(None, None)) for row in batch.to_pylist()]
+    assert sorted(rows) == [1, 2, 3]

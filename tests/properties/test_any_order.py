@@ -211,7 +211,7 @@ def test_a_late_batch_alone_hides_no_later_one(kind: str) -> None:
 def test_a_late_version_revives_no_deleted_key_and_a_later_row_does(kind: str) -> None:
     lived: Batches = [[(1, 3, "a", None)], [(1, 3, "a", "delete")], [(1, 2, "b", None)], [(1, 3, "c", None)], [(1, 5, "c", "delete")]]
     lived += [[(1, 1, "a", None)]]
-    for first in range(1, len(lived) + 1):
+    for first in (3, 4, 6):
         agree_in_the_lake(lived[:first], [True] * first, kind, [1, 2, 3, 4, 5])
 
 

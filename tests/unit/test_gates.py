@@ -125,7 +125,7 @@ def test_no_module_knows_the_flows(house: Path) -> None:
         ("duckdb", "duckdb"),
         ("openssl", "OpenSSL"),
         ("prefect", "prefect"),
-        ("psycopg", "psycopg"),
+        ("psycopg2", "psycopg2"),
         ("pymysql", "pymysql"),
         ("pytds", "pytds"),
         ("terminal", "rich"),
