@@ -199,16 +199,19 @@ def test_a_server_that_ends_the_read_leaves_nothing_of_it(postgres: Postgres, tm
     assert shop.rows("select count(*), count(distinct id) from silver.items") == [(50, 50)]
 
 
-def test_what_moves_no_cursor_is_not_seen_as_the_docs_say(postgres: Postgres, tmp_path: Path) -> None:
+def test_what_moves_no_cursor_is_unseen_as_the_docs_say_and_a_reconciliation_finds_and_heals_it(postgres: Postgres, tmp_path: Path) -> None:
     shop = Shop(tmp_path, postgres)
-    narrow = FILES[ITEMS].replace("lookback: 9999d", "lookback: 0d")
-    write_project(tmp_path, {ITEMS: narrow})
+    write_project(tmp_path, {ITEMS: FILES[ITEMS].replace("lookback: 9999d", "deletes: {detect: sweep, every: 365d}")})
     require_success(shop.house)
     shop.execute("update items set name = 'uno' where id = 1; delete from items where id = 2")
     shop.execute("insert into items values (3, 3, 3, 'three', '2024-01-03')")
     require_success(shop.house)
     assert shop.rows("select id, name from silver.items order by id") == [(1, "one"), (2, "two"), (3, "three")]
-    require_success(shop.house, full_refresh=True)
-    assert shop.rows("select id, name from silver.items order by id") == [(1, "uno"), (2, "two"), (3, "three")]
     said = (Path(__file__).parents[2] / "README.md").read_text()
-    assert "What is not seen yet: rows deleted in the source, and updates that move no cursor" in said
+    assert "What a run alone does not see: rows deleted in the source, and updates that move no cursor" in said
+    found = {table.table: table for table in shop.house.reconcile().tables}["items"]
+    assert (found.missing, found.stale, found.surplus) == (0, 1, 1)
+    assert (found.keys["stale"], found.keys["surplus"]) == ([1], [2])
+    shop.house.reconcile(heal=True)
+    assert shop.rows("select id, name from silver.items order by id") == [(1, "uno"), (3, "three")]
+    assert [table.differing for table in shop.house.reconcile().tables] == [0, 0]

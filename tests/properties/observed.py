@@ -54,10 +54,12 @@ class Bronze:
         return replace(self, rows=rows, watermark=max(reached, default=None))
 
     def swept(self, source: Iterable[Row]) -> Bronze:
-        """The table after a sweep: what the source shows no longer is buried with its last values."""
-        there = {row.key for row in source}
-        last = {row.key: row for row, _ in self.rows}
-        graves = sorted((row._replace(is_gone=True) for key, row in last.items() if key not in there and not row.is_gone), key=str)
+        """The table after a sweep: what the source shows no longer is buried with the values of its greatest version."""
+        there, last = {row.key for row in source}, {row.key: row for row, _ in self.rows}
+        living = [(row.day, batch, row) for row, batch in self.rows if not row.is_gone]
+        ends = {row.key: row for _, _, row in sorted(living, key=lambda version: version[:2])}
+        gone = [key for key, row in last.items() if key not in there and not row.is_gone]
+        graves = sorted((ends[key]._replace(is_gone=True) for key in gone), key=str)
         return replace(self, rows=self.rows + tuple((row, self.batches + 1) for row in graves))
 
     def _unseen(self, shown: list[Row], *, anew: bool) -> list[Row]:

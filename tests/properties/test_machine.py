@@ -65,6 +65,7 @@ class Life(RuleBasedStateMachine):
         self.source: dict[str, list[Row]] = {name: [] for name in TABLES}
         self.bronze = {"customers": Bronze(keyed=True), "visits": Bronze(keyed=False)}
         self._change(SOURCE)
+        self.upsert(1, "Rome", 3, noted=False)
 
     def _change(self, script: str) -> None:
         change_source(self.folder / "source.db", script)
@@ -85,11 +86,17 @@ class Life(RuleBasedStateMachine):
         self.source["customers"] = [other for other in self.source["customers"] if other.key != key] + [row]
         self._insert("customers", row)
 
-    @rule(city=cities)
-    def correct(self, city: str | None) -> None:
-        """An update that moves no cursor."""
-        self.source["customers"] = [row._replace(city=city) for row in self.source["customers"]]
+    @rule(city=cities, back=st.booleans())
+    def correct(self, city: str | None, back: bool) -> None:
+        """An update that moves no cursor, seen by a run, and perhaps the way back."""
+        before = self.source["customers"]
+        self.source["customers"] = [row._replace(city=city) for row in before]
         self._change(f"update customers set city = {literal(city)}")
+        if back:
+            self.run()
+            self.source["customers"] = before
+            self._change("".join(f"update customers set city = {literal(row.city)} where id = {row.key};" for row in before))
+        self.run()
 
     @rule(key=ids)
     def delete(self, key: int) -> None:
@@ -197,7 +204,8 @@ class Life(RuleBasedStateMachine):
     def the_ledger_tells_what_is(self) -> None:
         """A step that the ledger calls a success is a commit of that run in its table, and the other way round (I8)."""
         house = self._open()
-        recorded = {(row["run_id"], row["table"]) for row in house.history(1000) if row["step"] == "bronze" and row["status"] == "success"}
+        told = [row for row in house.history(1000) if row["step"] in ("bronze", "sweep") and row["status"] == "success"]
+        recorded = {(row["run_id"], row["table"]) for row in told}
         committed = set()
         with Lake.open(house.project, house.settings) as lake:
             for name in TABLES:

@@ -9,6 +9,8 @@ import signal
 import subprocess
 import threading
 from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -48,6 +50,8 @@ references:
     "sql/gold/dim_customer.sql": "select id, city, valid_from, valid_to, is_current from silver.customers\n",
     "sql/gold/fact_event.sql": "select id, customer_id, amount, created_at from silver.events\n",
 }
+CUSTOMERS = "metadata/tables/shop/customers.yml"
+SWEPT = {**FILES, CUSTOMERS: FILES[CUSTOMERS] + "deletes: sweep\n"}
 TABLES = """
 create table customers (id bigint primary key, city text, changed_at timestamptz not null);
 create table events (
@@ -57,11 +61,14 @@ insert into customers select g, 'city ' || g, now() from generate_series(1, 20) 
 
 
 class Changes:
-    """Two writers that insert events and update customers until stopped; transactions overlap, and some commit late."""
+    """Two writers that insert events and update customers until stopped; transactions overlap, and some commit late.
 
-    def __init__(self, url: str, seed: int = 0) -> None:
+    With `deletes` customers go too, and most come back.
+    """
+
+    def __init__(self, url: str, seed: int = 0, *, deletes: bool = False) -> None:
         """Make the tables and start."""
-        self._url, self._stop = url, threading.Event()
+        self._url, self._deletes, self._stop = url, deletes, threading.Event()
         with psycopg.connect(url) as connection:
             connection.execute(TABLES.encode())
         self._threads = [threading.Thread(target=self._write, args=(seed + number,)) for number in range(2)]
@@ -72,14 +79,22 @@ class Changes:
         chance = random.Random(seed)
         with psycopg.connect(self._url) as connection:
             while not self._stop.is_set():
-                with connection.transaction():
+                with suppress(psycopg.errors.DeadlockDetected), connection.transaction():  # one of the two begins anew
                     for _ in range(chance.randint(1, 5)):
                         event = (chance.randint(1, 25), chance.randint(1, 9999) / 100)
                         connection.execute("insert into events (customer_id, amount, created_at) values (%s, %s, clock_timestamp())", event)
                     city = (f"city {chance.randint(1, 5)}", chance.randint(1, 20))
                     connection.execute("update customers set city = %s, changed_at = clock_timestamp() where id = %s", city)
+                    if self._deletes:
+                        self._delete(connection, chance)
                     self._stop.wait(chance.choice((0, 0.01, 0.05, 0.4)))  # the rows carry a time before their commit
                 self._stop.wait(chance.random() * 0.05)
+
+    @staticmethod
+    def _delete(connection: psycopg.Connection, chance: random.Random) -> None:
+        connection.execute("delete from customers where id = %s", (chance.randint(1, 20),))
+        back = (chance.randint(1, 20), f"city {chance.randint(1, 5)}")
+        connection.execute("insert into customers values (%s, %s, clock_timestamp()) on conflict do nothing", back)
 
     def stop(self) -> None:
         """Let both commit what they have begun."""
@@ -91,9 +106,9 @@ class Changes:
 class Streaming:
     """A project over a changing source, and the command line that streams it."""
 
-    def __init__(self, folder: Path, url: str) -> None:
+    def __init__(self, folder: Path, url: str, files: Mapping[str, str] = FILES) -> None:
         """Write the project's files."""
-        self._folder, self._url = write_project(folder, FILES), url
+        self._folder, self._url, self._sweeps = write_project(folder, files), url, files == SWEPT
         outer = {name: value for name, value in os.environ.items() if not name.startswith("LAKEHOUSE_")}
         self._env = outer | {"LAKEHOUSE_CONNECTION__SHOP": url, "LAKEHOUSE_LAKE": str(folder / "lake")}
 
@@ -126,8 +141,14 @@ class Streaming:
             there = [Counter(connection.execute(query.encode()).fetchall()) for query in (events, customers)]
         assert self.rows("select id, customer_id, amount, epoch_us(created_at) as at from bronze.events") == there[0]
         assert self.rows("select id, customer_id, amount, epoch_us(created_at) as at from silver.events") == there[0]
-        last = "select id, city, epoch_us(changed_at) as at from bronze.customers qualify _batch = max(_batch) over (partition by id)"
-        assert self.rows(last) == there[1]
+        row = f"id, city, epoch_us(changed_at) as at{', _op' * self._sweeps}"
+        last = f"select {row} from bronze.customers qualify _batch = max(_batch) over (partition by id)"
+        shown = Counter({(*key, *("None",) * self._sweeps): count for key, count in there[1].items()})
+        found = self.rows(last)
+        assert Counter({key: count for key, count in found.items() if key[-1] != "delete"}) == shown
+        assert self.rows("select id, city from silver.customers where is_current") == Counter(key[:2] for key in there[1])
+        if self._sweeps:
+            return
         twice = "select id, city, changed_at from bronze.customers group by all having count(*) > 1"
         assert not self.rows(twice)
         assert self.rows("select count(*) as n from gold.fact_event") == Counter([(str(sum(there[0].values())),)])
@@ -140,7 +161,7 @@ class Streaming:
             stamps = [json.loads(entry["lakehouse"]) for entry in reversed(delta.history()) if "lakehouse" in entry]
             assert [stamp["batch"] for stamp in stamps] == list(range(1, len(stamps) + 1))
             reached: datetime | None = None
-            for stamp in stamps:
+            for stamp in (stamp for stamp in stamps if not stamp.get("buried")):
                 low = stamp["window"]["from"]
                 assert (None if low is None else datetime.fromisoformat(low)) == reached, stamp
                 (mark,) = [number for name, number in stamp["numbers"].items() if name.startswith("lakehouse.watermark.")]

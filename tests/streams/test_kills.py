@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers import Postgres
-from tests.streams.changing import Changes, Streaming
+from tests.streams.changing import SWEPT, Changes, Streaming
 
 _numbers = count()
 
@@ -36,7 +36,8 @@ def kill_runs(project: Streaming, seconds: float) -> int:
 @pytest.mark.parametrize("kills", [5, pytest.param(50, marks=pytest.mark.long)])
 def test_killed_runs_lose_and_double_nothing(postgres: Postgres, tmp_path: Path, kills: int) -> None:
     url = postgres.create_database(f"kills {next(_numbers)}")
-    project, changes, chance = Streaming(tmp_path, url), Changes(url, seed=kills), random.Random(kills)
+    project, changes = Streaming(tmp_path, url, SWEPT), Changes(url, seed=kills, deletes=True)
+    chance = random.Random(kills)
     try:
         ended = sum(kill_runs(project, chance.uniform(0.2, 4)) for _ in range(kills))
     finally:
