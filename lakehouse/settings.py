@@ -86,7 +86,8 @@ class Settings(BaseSettings):
     """`LAKEHOUSE_LEASE_SECONDS`: without a sign of life for so long, a run that writes a table is taken for dead."""
 
     wait_seconds: float = Field(default=60, ge=0, le=86_400)
-    """`LAKEHOUSE_WAIT_SECONDS`: how long a run waits for another one that is writing the same table."""
+    """`LAKEHOUSE_WAIT_SECONDS`: how long a run waits for another one that is writing the same table; longer than the seconds of a lease,
+    or one that died on another machine is not outlived."""
 
     tables_at_once: int = Field(default=1, ge=1, le=64)
     """`LAKEHOUSE_TABLES_AT_ONCE`: how many tables and models a run brings up to date side by side."""

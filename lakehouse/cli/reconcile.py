@@ -45,6 +45,8 @@ def _explain(table: Reconciled) -> None:
         if keys := table.keys[name]:
             more = ", ..." if getattr(table, name) > len(keys) else ""
             sys.stdout.write(f"{table.table}: {name} {', '.join(map(str, keys))}{more}\n")
+    if table.unchecked:
+        sys.stdout.write(f"{table.table}: compared only where rows were read: {', '.join(table.unchecked)}\n")
     if table.note:
         sys.stdout.write(f"{table.table}: {table.note}\n")
     elif table.differing:

@@ -101,4 +101,6 @@ def _describe(lake: Lake, done: Step) -> None:
         return
     done.reads = "adoption" if read.adopted else "backfill" if read.past else "refresh" if read.whole else "window"
     done.mode, done.extracted_at = read.table.mode, read.extracted_at
-    done.window, done.rows_in = read.window.facts(), read.rows
+    done.rows_in = read.rows
+    if not (done.window and done.window.get("from")):  # a heal from some cursor value on says so itself
+        done.window = read.window.facts()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 from lakehouse.model.reconciliation import Reconciled
 from lakehouse.model.run import Cursor, Step
@@ -27,20 +28,25 @@ def due_parts(lake: Lake, table: Table) -> list[Part]:
         return parts
     if table.deletes.detect == "sweep" and is_due(lake, "sweep", table.name, table.deletes.every):
         parts.append(("sweep", lambda: _sweep(lake, table)))
-    if table.reconcile is not None and is_due(lake, "reconcile", table.name, table.reconcile.every):
+    if table.reconcile is not None and is_due(lake, "heal", table.name, table.reconcile.every):
         parts += Comparing(lake, table).parts(heal=True)
     return parts
 
 
 def is_due(lake: Lake, step: str, name: str, every: timedelta | None) -> bool:
-    """Whether a step was last done so long ago, by the ledger; without one, or where it failed, it is due."""
+    """Whether a step was last done so long ago, for the whole table, by the ledger; without one, or where it failed, it is due."""
     if every is None:
         return True
     if lake.done is None:
         rows = lake.ledger.last_runs().items()
-        lake.done = {place: row["run_started_at"] for place, row in rows if place[0] in ("sweep", "reconcile") and row["status"] in DONE}
+        lake.done = {place: row["run_started_at"] for place, row in rows if place[0] in ("sweep", "heal") and _is_whole(row)}
     last = lake.done.get((step, name))
     return last is None or lake.now() >= last + every
+
+
+def _is_whole(row: dict[str, Any]) -> bool:
+    """Whether a recorded step was done, and not from some cursor value on only."""
+    return row["status"] in DONE and not json.loads(row["window"] or "{}").get("from")
 
 
 def _told(lake: Lake, step: Step) -> Step:
@@ -57,7 +63,6 @@ def _sweep(lake: Lake, table: Table) -> Step:
     step = Step("sweep", table.name, "unchanged")
     if found.gone is not None and found.gone.num_rows:
         step = bury(lake, table, found.gone)
-        step.step = "sweep"
     step.rows_in = found.report.compared
     return _told(lake, step)
 
@@ -73,6 +78,7 @@ class Comparing:
         """Compare this table when its part's turn comes."""
         self._lake, self._table, self._since = lake, table, since
         self.difference: Difference | None = None
+        self._judged_at: int | None = None
 
     @property
     def report(self) -> Reconciled:
@@ -87,6 +93,7 @@ class Comparing:
         from lakehouse.stages.compare import compare  # noqa: PLC0415  a run without changes does not load the SQL engine
 
         self.difference = compare(self._lake, self._table, since=self._since)
+        self._judged_at = self._batch()
         report = self.difference.report
         if report.surplus and not self._table.buries:
             report.note = (
@@ -95,10 +102,23 @@ class Comparing:
                 else "rows without keys that the source changed or deleted stay in the lake as they came."
             )
         found = {name: count for name in ("missing", "stale", "surplus") if (count := getattr(report, name))}
-        return _told(self._lake, Step("reconcile", self._table.name, "unchanged", rows_in=report.compared, failed_checks=found))
+        return Step("reconcile", self._table.name, "unchanged", rows_in=report.compared, failed_checks=found)
+
+    def _batch(self) -> int | None:
+        bronze = self._lake.table("bronze", self._table.name)
+        return None if bronze is None else bronze.batch
 
     def _heal(self) -> Step:
-        """Bring right what was found; done again after a conflict it finds done what was done."""
+        """Bring right what was found; where another run wrote meanwhile, it is looked at again first: a key that was gone may be back."""
+        if self._batch() != self._judged_at:
+            self._compare()
+        step = self._healed()
+        if self._since is not None:
+            step.window = {"from": str(self._since), "to": None}
+            return step
+        return _told(self._lake, step)
+
+    def _healed(self) -> Step:
         step, found = Step("heal", self._table.name, "unchanged"), self.difference
         if found is None or not found.report.differing:
             return step
@@ -108,13 +128,15 @@ class Comparing:
             step = append(self._lake, reread(self._lake, self._table, found.again))
             report.healed = found.again.num_rows
         elif found.window is not None:
-            step = append(self._lake, extract(self._lake, self._table, past=found.window if self._table.cursor else None))
+            whole = isinstance(found.window.to, str)  # texts have no past windows; rows without keys are counted, so none comes twice
+            past = found.window if self._table.cursor and not whole else None
+            step = append(self._lake, extract(self._lake, self._table, full_refresh=whole, past=past))
             report.healed = min(step.rows_out, report.missing)
         if found.gone is not None and found.gone.num_rows and self._table.buries:
             from lakehouse.stages.compare import require_plausible  # noqa: PLC0415  as above
 
             require_plausible(self._table, report, found.held)
-            buried = bury(self._lake, self._table, found.gone)
+            buried = bury(self._lake, self._table, found.gone, "heal")
             buried.rows_out += step.rows_out
             buried.status = "success" if buried.rows_out else "unchanged"
             step = buried

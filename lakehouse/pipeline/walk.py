@@ -11,6 +11,7 @@ from lakehouse.model.run import Run, Step
 from lakehouse.pipeline.abreast import abreast
 from lakehouse.pipeline.attempt import attempt, facts
 from lakehouse.pipeline.signals import heard
+from lakehouse.storage.effects import signals_wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -70,7 +71,8 @@ def walk(
             report.steps += [step for node in nodes for step in works.steps(node)]
             report.seconds = round(time.monotonic() - begun, 3)
             if stopped or record(report):
-                _record(lake, report, progress)
+                with signals_wait():  # else a run that committed would leave no trace
+                    _record(lake, report, progress)
     return report
 
 

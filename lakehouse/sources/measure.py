@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
@@ -152,16 +151,25 @@ class Measured:
         ends = exp.Literal.number(span.low), exp.Literal.number(span.high)
         return [self.inside(axis, [span]), exp.GTE(this=at, expression=ends[0]), exp.LT(this=at.copy(), expression=ends[1])]
 
-    def having(self, keys: pa.Table) -> Iterator[exp.Expr]:
-        """Conditions that together hold for every row with one of these keys, and for few others."""
-        names = self._what.table.keys
+    def having(self, keys: pa.Table) -> Iterator[tuple[exp.Expr, pa.Table]]:
+        """Conditions with the keys that each is for, every key in one; it holds for all their rows, and for few others where it can.
+
+        Keys of a kind that no condition names have one, which is always true.
+        """
+        keys = keys.select(list(self._what.table.keys))
+        names = keys.column_names
+        if keys.num_rows and all(isinstance(self._equal(name, keys.column(name)[0].as_py()), exp.Boolean) for name in names):
+            yield exp.true(), keys
+            return
         listed = len(names) == 1 and self._is_plain(names[0])
-        rows = iter(keys.select(list(names)).to_pylist())
-        while some := list(islice(rows, KEYS_AT_ONCE if listed else WIDE_KEYS_AT_ONCE)):
+        most = KEYS_AT_ONCE if listed else WIDE_KEYS_AT_ONCE
+        for first in range(0, keys.num_rows, most):
+            some = keys.slice(first, most)
+            rows = some.to_pylist()
             if listed:
-                yield self._value(names[0]).isin(*(self._literal(names[0], row[names[0]]) for row in some))
+                yield self._value(names[0]).isin(*(self._literal(names[0], row[names[0]]) for row in rows)), some
             else:
-                yield exp.or_(*(exp.and_(*(self._equal(name, value) for name, value in row.items())) for row in some))
+                yield exp.or_(*(exp.and_(*(self._equal(name, value) for name, value in row.items())) for row in rows)), some
 
     def _is_plain(self, name: str) -> bool:
         column, kind = self._what.columns[name]

@@ -136,8 +136,10 @@ def _observed(rows: Iterator[pa.RecordBatch], extraction: Extraction, now: datet
             for name in required:
                 _require_filled(extraction, name, batch.column(name).null_count)
             if table.cursor and batch.num_rows:
+                if table.odd_cursors == "stop":
+                    _require_filled(extraction, table.cursor, batch.column(table.cursor).null_count)
                 greatest = pc.max(batch.column(table.cursor)).as_py()
-                if extraction.greatest is None or greatest > extraction.greatest:
+                if greatest is not None and (extraction.greatest is None or greatest > extraction.greatest):
                     extraction.greatest = greatest.astimezone(UTC) if isinstance(greatest, datetime) else greatest
             yield batch
         extraction.greatest = _mark(extraction, now, watermark)
@@ -156,7 +158,7 @@ def _require_filled(extraction: Extraction, name: str, nulls: int) -> None:
 
 
 def _mark(extraction: Extraction, now: datetime, watermark: Cursor | None) -> Cursor | None:
-    """The watermark: never above what was adopted, nor above the clock, so that the next window begins low enough.
+    """The watermark: never above what was adopted, nor above the clock, less the table's lag, so that the next window begins low enough.
 
     Raises:
         UsageError: The given one lies above all rows, so that those between would be lost.
@@ -165,7 +167,10 @@ def _mark(extraction: Extraction, now: datetime, watermark: Cursor | None) -> Cu
     greatest = extraction.greatest
     if greatest is None or isinstance(greatest, str):
         return greatest
-    if not isinstance(greatest, int):
+    lag = extraction.table.lag
+    if isinstance(greatest, int):
+        greatest -= lag if isinstance(lag, int) else 0
+    else:
         here = now if isinstance(greatest, datetime) else now.date()
         if greatest > here + AHEAD:
             raise QualityError(
@@ -173,7 +178,8 @@ def _mark(extraction: Extraction, now: datetime, watermark: Cursor | None) -> Cu
                 where=extraction.adopted,
                 next_step="Leave these rows out; nothing was kept.",
             )
-        greatest = min(greatest, here)
+        safe = now - lag if isinstance(lag, timedelta) else now
+        greatest = min(greatest, safe if isinstance(greatest, datetime) else safe.date())
     if watermark is None:
         return greatest
     if isinstance(watermark, date) and isinstance(greatest, datetime) and not isinstance(watermark, datetime):

@@ -85,18 +85,19 @@ def append(lake: Lake, extraction: Extraction) -> Step:
     return step
 
 
-def bury(lake: Lake, metadata: Metadata, keys: pa.Table) -> Step:
+def bury(lake: Lake, metadata: Metadata, keys: pa.Table, name: str = "sweep") -> Step:
     """End these keys: one commit of a tombstone for each, with its last values; those that are buried or were never observed are left out.
 
     Args:
         lake: The opened lake.
         metadata: The table, which has `keys`.
         keys: Its key columns, in bronze's types; other columns are not looked at.
+        name: The step that buries, such as `heal`.
 
     Raises:
         ConflictError: Another run wrote the table meanwhile.
     """
-    step = Step("bronze", metadata.name, "unchanged", rows_in=keys.num_rows)
+    step = Step(name, metadata.name, "unchanged", rows_in=keys.num_rows)
     table = lake.table("bronze", metadata.name)
     if table is None or not keys.num_rows:
         return step
@@ -111,11 +112,11 @@ def bury(lake: Lake, metadata: Metadata, keys: pa.Table) -> Step:
         first = next((batch for batch in rows if batch.num_rows), None)
         if first is not None:
             if OP not in table.schema.names:
-                table.add_columns([MARK], Commit(lake.run_id, "bronze"))
+                table.add_columns([MARK], Commit(lake.run_id, name))
             stamps = {BATCH: table.batch + 1, RUN_ID: lake.run_id, EXTRACTED_AT: seen_at}
             facts = {"buried": True, "definition": lake.catalog.definition(metadata.name)}
             step.rows_out = table.append(
-                _stamped(chain([first], rows), table.schema, stamps), lambda: Commit(lake.run_id, "bronze", facts=facts)
+                _stamped(chain([first], rows), table.schema, stamps), lambda: Commit(lake.run_id, name, facts=facts)
             )
             step.status = "success"
     step.version = table.version

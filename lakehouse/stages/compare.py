@@ -177,7 +177,7 @@ class _Comparison:
                 raise UsageError(f"{self._table.name} has no cursor, so that `--since` cannot limit it", next_step="Leave --since out.")
             return measure
         kind = self._what.types[cursor].name
-        since, start = _bound(self._since, kind, self._table), _bound(self._table.start_at, kind, self._table)
+        since, start = _bound(self._since, kind, self._table), _bound(self._table.start, kind, self._table)
         lows = [low for low in (since, start) if low is not None]
         return replace(measure, low=max(lows, default=None), high=following(mark))
 
@@ -240,7 +240,7 @@ class _Comparison:
         observed = self._observed("again")
         for some in keys.to_batches(max_chunksize=10_000):
             asked = pa.Table.from_batches([some])
-            rows = (batch for condition in self._source.having(asked) for batch in self._rows(condition))
+            rows = (batch for condition, _ in self._source.having(asked) for batch in self._rows(condition))
             verdict = observed.judge(asked, self._counting(rows), self._schema, (since, self._measure))
             parts.append(tuple(part.cast(keys.schema) for part in verdict))
         missing, stale, surplus = (pa.concat_tables([part[place] for part in parts]) for place in range(3))

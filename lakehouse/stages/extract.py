@@ -16,6 +16,7 @@ from lakehouse.model.run import Cursor, Odd, Window
 from lakehouse.model.types import INTEGERS
 from lakehouse.transform.cut import odd_rows
 from lakehouse.transform.tombstones import shown
+from lakehouse.transform.unseen import tuples
 from lakehouse.transform.zone import FIRST, day_of, midnight
 
 if TYPE_CHECKING:
@@ -71,10 +72,26 @@ def reread(lake: Lake, table: Table, keys: pa.Table) -> Extraction:
     what = database.describe(table)
     window = Window(odd=None if table.odd_cursors == "stop" else Odd(_ahead_of(lake, table, what)))
     extraction = Extraction(table, what.types, window, _observed_at(lake, table), iter(()), keys=keys.num_rows)
-    conditions = Measured(database, what).having(keys)
-    rows = (batch for condition in conditions for batch in database.read(what, window, only=condition))
+    named = Measured(database, what).having(keys)
+    rows = (batch for condition, some in named for batch in _having(database.read(what, window, only=condition), some))
     extraction.stream = _observed(lake.while_on(rows), extraction)
     return extraction
+
+
+def _having(batches: Iterator[pa.RecordBatch], keys: pa.Table) -> Iterator[pa.RecordBatch]:
+    """The rows with one of these keys: a condition may hold for others."""
+    names = keys.column_names
+    exact = len(names) == 1 and not pa.types.is_floating(keys.schema[0].type)
+    wanted = None if exact else set(tuples(keys, names))
+    for batch in batches:
+        near = batch
+        for name in names:
+            kind = near.column(name).type
+            if not pa.types.is_floating(kind):  # to `is_in` 0.0 and -0.0 are two values
+                near = near.filter(pc.is_in(near.column(name), keys.column(name).combine_chunks().cast(kind)))
+        if wanted is not None and near.num_rows:
+            near = near.filter(pa.array([key in wanted for key in tuples(pa.Table.from_batches([near]), names)], pa.bool_()))
+        yield near
 
 
 def _observed_at(lake: Lake, table: Table) -> datetime:
@@ -255,11 +272,8 @@ def watermark_less_lookback(lake: Lake, table: Table, kind: str) -> Cursor | Non
 
 
 def _start(table: Table, kind: str) -> Cursor | None:
-    given = table.start_at
-    if isinstance(given, datetime):
-        given = given.replace(tzinfo=UTC) if given.tzinfo is None else given.astimezone(UTC)
-        return given.date() if kind == "date" else given
-    return given
+    start = table.start
+    return start.date() if kind == "date" and isinstance(start, datetime) else start
 
 
 def _observed(batches: Iterator[pa.RecordBatch], extraction: Extraction) -> Iterator[pa.RecordBatch]:

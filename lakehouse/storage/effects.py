@@ -53,7 +53,7 @@ class Effects:
         if struck and self._mode == "error":
             raise StorageError("the effect failed because LAKEHOUSE_FAULT says so", where=name, next_step="Unset it and run again.")
         if whole:
-            with _signals_wait():
+            with signals_wait():
                 result = act()
         else:
             result = act()
@@ -63,7 +63,7 @@ class Effects:
 
 
 @contextmanager
-def _signals_wait() -> Iterator[None]:
+def signals_wait() -> Iterator[None]:
     """Hold back the first signal that ends the process until the block has ended; a second one is not held back."""
     if current_thread() is not main_thread():  # Python hands signals to the main thread alone
         yield

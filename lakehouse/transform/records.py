@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-READS = ("bronze",)
+READS = ("bronze", "sweep", "heal")
+"""Steps that write what they read, so that their files say how many rows came out."""
 
 
 def steps_of(commits: Iterable[dict[str, Any]], checksum: Callable[[list[str]], str | None]) -> list[dict[str, Any]]:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class Tombstones:
     """The rule for one table, whose observations are `bronze.seen`.
 
-    A key whose last observation is a tombstone is buried already, and one that was never observed has nothing to bury. The values are those
-    of its greatest version by sequence and batch, which is the one that ends; a row that silver does not take only where there is no other.
+    A key whose last observation is a tombstone is buried already, and one of which silver never took a row has nothing to bury. The values
+    are those of its greatest version by sequence and batch that silver took, which is the one that ends.
 
     Attributes:
         columns: The table's own columns.
@@ -40,13 +40,18 @@ class Tombstones:
     def living(self) -> str:
         """A query in DuckDB's dialect that gives the keys whose last observation is no tombstone."""
         key = self._listed(self.keys)
-        return f"select {key} from bronze.seen group by {key} having not arg_max({OP} is not distinct from '{DELETE}', {BATCH})"
+        return f"select {key} from bronze.seen group by {key} having {self._lives()}"
+
+    @staticmethod
+    def _lives() -> str:
+        return f"not arg_max({OP} is not distinct from '{DELETE}', {BATCH}) and bool_or({OP} is null)"
 
     def living_among(self, seen: pa.Table) -> int:
         """How many keys `living` gives, for few rows."""
-        observed = zip(tuples(seen, self.keys), seen.column(BATCH).to_pylist(), seen.column(OP).to_pylist(), strict=True)
+        observed = list(zip(tuples(seen, self.keys), seen.column(BATCH).to_pylist(), seen.column(OP).to_pylist(), strict=True))
         last = {key: mark for key, _, mark in sorted(observed, key=lambda row: int(row[1]))}
-        return sum(mark != DELETE for mark in last.values())
+        taken = {key for key, _, mark in observed if mark is None}
+        return sum(mark != DELETE for key, mark in last.items() if key in taken)
 
     def rows(self, gone: str) -> str:
         """A query in DuckDB's dialect that gives the tombstones of those keys that the relation `gone` has: the columns and `_op`."""
@@ -57,7 +62,9 @@ class Tombstones:
             f"arg_max({dead}, {BATCH}) over (partition by {key}) as _buried "
             f"from bronze.seen s semi join {gone} g on {self._same_key('s', 'g')}"
         )
-        return f"select {self._listed(self.columns)}, '{DELETE}' as {OP} from ({concerned}) where _place = 1 and not _buried"
+        return (
+            f"select {self._listed(self.columns)}, '{DELETE}' as {OP} from ({concerned}) where _place = 1 and not _buried and {OP} is null"
+        )
 
     def among(self, seen: pa.Table, *, gone: pa.Table | None = None, incoming: pa.Table | None = None) -> pa.Table:
         """The tombstones of the keys that `gone` has, or that `incoming` has not, as `rows` gives them; for few rows, taken one by one."""
@@ -70,13 +77,13 @@ class Tombstones:
         ends: dict[tuple[object, ...], int] = {}
 
         def rank(place: int) -> tuple[object, ...]:
-            return marks[place] is None, sequences[place] is not None, sequences[place], batches[place]
+            return sequences[place] is not None, sequences[place], batches[place]
 
         for place in (place for place in places if keys[place] in named):
             key = keys[place]
             if key not in last or batches[place] > batches[last[key]]:
                 last[key] = place
-            if marks[place] != DELETE and (key not in ends or rank(place) > rank(ends[key])):
+            if marks[place] is None and (key not in ends or rank(place) > rank(ends[key])):
                 ends[key] = place
         chosen = [place for key, place in ends.items() if marks[last[key]] != DELETE]
         rows = seen.select(list(self.columns)).take(pa.array(chosen, pa.int64()))

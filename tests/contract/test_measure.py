@@ -112,7 +112,7 @@ def test_conditions_name_their_keys(backend: Backend, tmp_path: Path) -> None:
             rows = [row for row in backend.read(named) if row["code"] is not None and row["day"] is not None]
             wanted = pa.Table.from_pylist([{name: row[name] for name in keys} for row in rows])
             what, found = database.describe(named), set[object]()
-            for condition in source.having(wanted):
+            for condition, _ in source.having(wanted):
                 found |= {row["id"] for batch in database.read(what, WHOLE, only=condition) for row in batch.to_pylist()}
             assert found >= {row["id"] for row in rows}
 
