@@ -88,6 +88,7 @@ def test_wrong_parameters_are_refused(deployed: Deployed, name: str, given: dict
 
 def test_a_cancelled_stream_ends_after_its_poll_and_wrong_values_fail_clearly(deployed: Deployed) -> None:
     shop, prefect = deployed.shop, deployed.prefect
+    assert shop.call("run").code == 0  # a fresh lake has no members yet for the dimension that follows from orders
     nonsense = prefect.started("backfill", from_="someday", to="2024-01-03T00:00:00Z")
     stream = prefect.started("stream", tables=["orders+"], every_seconds=0.2)
     prefect.wait(lambda: prefect.flow_run(stream)["state_type"] == "RUNNING")
@@ -101,8 +102,7 @@ def test_a_cancelled_stream_ends_after_its_poll_and_wrong_values_fail_clearly(de
     shop.call("run")
     silver, source = shop.call("query", "select order_id from silver.orders order by 1", "-o", "json").json, shop.rows("Orders")
     assert [row["order_id"] for row in silver] == source
-    errors = [row["error"] or row for row in shop.call("history", "-o", "json").json if row["status"] in ("interrupted", "failed")]
-    assert not [error for error in errors if error.get("transient") != "true"]  # the next poll is the retry of a transient failure
+    assert not [row["error"] for row in shop.call("history", "-o", "json").json if row["status"] in ("interrupted", "failed")]
     state, message = prefect.ended(nonsense)
     assert state == "FAILED"
     assert "from_" in message
