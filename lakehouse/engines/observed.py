@@ -28,7 +28,7 @@ class Seen:
         files: Its files.
         keys: The columns that name a row; may be empty.
         columns: The source's columns that bronze has.
-        sequence: The column that orders versions, if it is one of the source's.
+        sequence: SQL for what orders versions, if it is not the time of extraction alone.
         batches: How many batches the files may hold; 1 tells that each row is the last of its key.
     """
 
@@ -144,7 +144,7 @@ class Observed:
         self._prepare()
         if self._is_plain or not self._seen.sequence:
             return self._session.rows(f"select {self._key} from {self._all} limit 0")
-        query = f"select distinct {self._key} from {self._view} s where _greatest > {quote(self._seen.sequence)} and {within(scope)}"
+        query = f"select distinct {self._key} from {self._view} s where _greatest > {self._seen.sequence} and {within(scope)}"
         for keys in but:
             out = self._keep(iter(keys.to_batches()), keys.schema)
             query = f"select {self._key} from ({query}) s anti join {out} k on {same(self._seen.keys, 's', 'k')}"

@@ -137,13 +137,12 @@ class Table(Frozen):
     @property
     def marked(self) -> bool:
         """Whether bronze says of each row what it is: the table can have tombstones or rejects."""
-        told = self.mode in ("snapshot", "change_tracking") or self.deletes.detect == "sweep"
-        return told or self.odd_cursors == "reject"
+        return self.buries or self.odd_cursors == "reject"
 
     @property
     def buries(self) -> bool:
         """Whether keys that the source no longer shows get tombstones."""
-        return self.deletes.detect in ("sweep", "tracking")
+        return self.mode in ("snapshot", "change_tracking") or self.deletes.detect == "sweep"
 
     @property
     def origin(self) -> str:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from lakehouse.model.run import Cursor
     from lakehouse.sources.database import Database, Described
 
-KEYS_AT_ONCE = 500
-"""How many keys one condition names."""
+KEYS_AT_ONCE, WIDE_KEYS_AT_ONCE = 1_000, 200
+"""How many keys one condition names: in a list, or where a key has several columns as alternatives, which nest."""
 _BASE = "_base"
 
 
@@ -154,30 +154,38 @@ class Measured:
 
     def having(self, keys: pa.Table) -> Iterator[exp.Expr]:
         """Conditions that together hold for every row with one of these keys, and for few others."""
-        rows = iter(keys.select(list(self._what.table.keys)).to_pylist())
-        while some := list(islice(rows, KEYS_AT_ONCE)):
-            yield self._any_of(some)
-
-    def _any_of(self, rows: list[dict[str, object]]) -> exp.Expr:
-        if len(self._what.table.keys) == 1:
-            name = self._what.table.keys[0]
-            column, kind = self._what.columns[name]
-            if self._is_plain(name):
-                return exp.column(column.name, quoted=True).isin(*(_literal(row[name], kind.name) for row in rows))
-        return exp.or_(*(exp.and_(*(self._equal(name, value) for name, value in row.items())) for row in rows))
+        names = self._what.table.keys
+        listed = len(names) == 1 and self._is_plain(names[0])
+        rows = iter(keys.select(list(names)).to_pylist())
+        while some := list(islice(rows, KEYS_AT_ONCE if listed else WIDE_KEYS_AT_ONCE)):
+            if listed:
+                yield self._value(names[0]).isin(*(self._literal(names[0], row[names[0]]) for row in some))
+            else:
+                yield exp.or_(*(exp.and_(*(self._equal(name, value) for name, value in row.items())) for row in some))
 
     def _is_plain(self, name: str) -> bool:
         column, kind = self._what.columns[name]
-        return (kind.name in INTEGERS and column.type.name in INTEGERS) or (kind.name == "string" and column.type.name == "string")
+        return kind.name == "string" or (kind.name in INTEGERS and column.type.name in INTEGERS)
 
     def _equal(self, name: str, value: object) -> exp.Expr:
         column, kind = self._what.columns[name]
         if self._is_plain(name):
-            return exp.column(column.name, quoted=True).eq(_literal(value, kind.name))
+            return self._value(name).eq(self._literal(name, value))
         if isinstance(value, date) and not self._is_local(name) and column.type.name == kind.name:  # instants are dates too
             after = following(value)
             return exp.and_(self._dialect.at_least(column, value), *([] if after is None else [self._dialect.below(column, after)]))
         return exp.true()
+
+    def _value(self, name: str) -> exp.Expr:
+        """What a key's literal is compared with: texts as they leave the database, the column itself where it holds them so."""
+        column, kind = self._what.columns[name]
+        is_text = any(word in column.native.lower() for word in ("char", "text"))
+        return exp.column(column.name, quoted=True) if kind.name != "string" or is_text else self._dialect.output(column, kind)
+
+    def _literal(self, name: str, value: object) -> exp.Expr:
+        if self._what.columns[name][1].name != "string":
+            return exp.Literal.number(int(str(value)))
+        return exp.National(this=str(value)) if self._dialect.sql == "tsql" else exp.Literal.string(str(value))
 
     def _place(self, axis: Axis) -> exp.Expr:
         if axis.by == "nothing":
@@ -210,10 +218,6 @@ def _cursor(number: int, kind: str) -> Cursor | None:
         return cursor_from_number(number, kind)
     except OverflowError:
         return None
-
-
-def _literal(value: object, kind: str) -> exp.Expr:
-    return exp.Literal.string(str(value)) if kind == "string" else exp.Literal.number(int(str(value)))
 
 
 def _remainder(value: exp.Expr, by: int) -> exp.Expr:

@@ -20,6 +20,7 @@ from lakehouse.model.run import Cursor, Odd, Window, following
 from lakehouse.model.types import INTEGERS
 from lakehouse.sources.measure import Measured
 from lakehouse.transform.arrow import arrow_schema
+from lakehouse.transform.measure import sequence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -184,9 +185,10 @@ class _Comparison:
         files = self._bronze.files([BATCH])
         batches = {(file.least.get(BATCH), file.greatest.get(BATCH)) for file in files}
         one = len(batches) <= 1 and all(low is not None and low == high for low, high in batches)
-        sequence = self._table.sequence
+        odd = self._table.odd_cursors == "read_once" and self._table.sequence == self._table.cursor
+        order = sequence(self._table.sequence, self._bronze.schema, may_be_odd=odd) if self._table.sequence else None
         columns = [name for name in self._schema.names if name in self._bronze.schema.names]
-        seen = Seen(self._bronze.schema, [file.uri for file in files], self._table.keys, columns, sequence, 1 if one else 2)
+        seen = Seen(self._bronze.schema, [file.uri for file in files], self._table.keys, columns, order, 1 if one else 2)
         return Observed(self._engine, seen, name)
 
     def _differing(self, observed: Observed) -> list[Span]:
@@ -201,6 +203,7 @@ class _Comparison:
         found: list[Span] = []
         with ThreadPoolExecutor(1, thread_name_prefix="observed") as beside:
             while work:
+                self._lake.go_on()
                 span, width = work.pop()
                 ours_later = beside.submit(observed.counts, measure, width, span)
                 theirs = self._source.counts(measure, width, span)
@@ -254,7 +257,7 @@ class _Comparison:
 
     def _rows(self, condition: exp.Expr) -> Iterator[pa.RecordBatch]:
         self._report.statements += 1
-        return self._database.read(self._what, self._window, only=condition)
+        return self._lake.while_on(self._database.read(self._what, self._window, only=condition))
 
 
 def _unequal(theirs: Mapping[int, Counts], ours: Mapping[int, Counts]) -> Iterator[tuple[int, int, int]]:

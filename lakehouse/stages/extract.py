@@ -73,7 +73,7 @@ def reread(lake: Lake, table: Table, keys: pa.Table) -> Extraction:
     extraction = Extraction(table, what.types, window, _observed_at(lake, table), iter(()), keys=keys.num_rows)
     conditions = Measured(database, what).having(keys)
     rows = (batch for condition in conditions for batch in database.read(what, window, only=condition))
-    extraction.stream = _observed(rows, extraction)
+    extraction.stream = _observed(lake.while_on(rows), extraction)
     return extraction
 
 

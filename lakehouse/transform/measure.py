@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from lakehouse.layout import BATCH, DELETE, OP, REJECT
+from lakehouse.layout import BATCH, DELETE, EXTRACTED_AT, OP, REJECT
 from lakehouse.model.measure import FACTORS, OTHER_PRIME, PRIME
 from lakehouse.transform.names import quote
 from lakehouse.transform.star import key_text
@@ -92,11 +92,24 @@ def counts(measure: Measure, schema: pa.Schema, width: int, span: Span | None, o
     return f"select {', '.join(columns)} from {of} where {where} group by all"
 
 
+def sequence(column: str, schema: pa.Schema, *, may_be_odd: bool) -> str:
+    """SQL for a row's place among the versions of its key: the column, or the time of extraction where an odd cursor is read once."""
+    own = quote(column)
+    if not may_be_odd or not (pa.types.is_timestamp(kind := schema.field(column).type) or pa.types.is_date(kind)):
+        return own
+    seen, first = (
+        (EXTRACTED_AT, "timestamptz '0001-01-01 00:00:00+00'")
+        if pa.types.is_timestamp(kind)
+        else (f"{EXTRACTED_AT}::date", "date '0001-01-01'")
+    )
+    return f"case when {own} is null or {own} = {first} or {own} > {EXTRACTED_AT} + interval 1 day then {seen} else {own} end"
+
+
 def last_batches(keys: Sequence[str], sequence: str | None, schema: pa.Schema, of: str) -> str:
     """A query that gives each key's newest batch, and as `_greatest` the greatest sequence among its rows that silver takes."""
     key = ", ".join(quote(name) for name in keys)
     taken = f" filter ({OP} is distinct from '{REJECT}')" if OP in schema.names else ""
-    greatest = f", max({quote(sequence)}){taken} as _greatest" if sequence else ""
+    greatest = f", max({sequence}){taken} as _greatest" if sequence else ""
     return f"select {key}, max({BATCH}) as {BATCH}{greatest} from {of} group by {key}"
 
 

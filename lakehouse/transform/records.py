@@ -61,6 +61,6 @@ def _step(commits: list[dict[str, Any]], checksum: Callable[[list[str]], str | N
         step |= {"rows_out": sum(file["rows"] for file in files), "rejected": 0}
     if "window" in known:
         step |= {"reads": known.get("reads", "backfill" if known.get("backfill") else "window"), "mode": known.get("mode")}
-    if "extracted_at" in known:
-        step["extracted_at"] = datetime.fromisoformat(known["extracted_at"])
+    if "extracted_at" in known:  # by the run's own clock, which may be set
+        step["extracted_at"] = step["run_started_at"] = datetime.fromisoformat(known["extracted_at"])
     return step

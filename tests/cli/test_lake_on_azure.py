@@ -77,6 +77,23 @@ def test_a_lake_in_a_container_has_the_same_star(project: Project, azurite: Azur
     assert {row["last_run"] for row in status} == {"unchanged"}
 
 
+def test_a_lake_in_a_container_is_compared_healed_and_swept(project: Project, azurite: Azurite) -> None:
+    lake = environment({"lake": f"abfss://{make_container(azurite.url)}/prod", "azure.emulator": azurite.url})
+    users = "metadata/tables/shop/users.yml"
+    project.replace(users, "lookback: 30d\n", "deletes: sweep\n")
+    assert project.call("run", **lake).code == 0
+    project.change("insert into Users values (3, 'Cid', '2023-01-04 10:00:00'); update Users set name = 'Anna' where user_id = 1;")
+    project.change("delete from Users where user_id = 2; delete from Orders where order_id = 12;")
+    done = project.call("run", "-o", "json", **lake)
+    assert [(step["step"], step["rows_out"]) for step in done.json["steps"] if step["table"] == "users"][1] == ("sweep", 1), done.err
+    found = project.call("reconcile", "-o", "json", **lake)
+    assert {row["table"]: (row["missing"], row["stale"], row["surplus"]) for row in found.json} == {"users": (1, 1, 0), "orders": (0, 0, 1)}
+    assert project.call("reconcile", "users", "--heal", **lake).code == 0
+    query = "select user_id, name from silver.users where is_current order by 1"
+    names = project.call("query", query, "-o", "json", **lake).json
+    assert names == [{"user_id": 1, "name": "Anna"}, {"user_id": 3, "name": "Cid"}]
+
+
 def test_each_layer_in_a_container_of_its_own(project: Project, azurite: Azurite, local: list[Content]) -> None:
     layers = {f"layer.{layer}": f"az://{make_container(azurite.url)}" for layer in ("bronze", "silver")}
     assert walk(project, {"azure.emulator": azurite.url, "layer.gold": "star", **layers}) == local

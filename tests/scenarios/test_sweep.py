@@ -118,3 +118,18 @@ def test_heal_ends_what_is_gone(make: Make) -> None:
     assert (row.stale, row.surplus, row.healed, row.note) == (1, 2, 3, "")
     assert shop.house().sql("select count(*) as n from silver.customers where is_current").item() == ROWS - 2
     assert shop.house().reconcile(["customers"]).tables[0].differing == 0
+
+
+def test_heal_ends_what_is_gone_from_a_snapshot(make: Make) -> None:
+    whole = NO_LOOKBACK[ORDERS].replace("mode: incremental", "mode: snapshot").replace("cursor: ordered_at\n", "")
+    shop = make({**NO_LOOKBACK, ORDERS: whole})
+    require_success(shop.house())
+    shop.change(
+        "delete from orders where id = 3",
+        "update orders set amount = 1 where id = 4",
+        "insert into orders values (5000, 1, 1, '2024-01-01')",
+    )
+    row = shop.house().reconcile(["orders"], heal=True).tables[0]
+    assert (row.missing, row.stale, row.surplus, row.healed) == (1, 1, 1, 3)
+    assert shop.house().run().status == "unchanged"
+    assert shop.house().reconcile(["orders"]).tables[0].differing == 0
