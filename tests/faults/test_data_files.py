@@ -42,8 +42,10 @@ def loaded(folder: Path) -> Lakehouse:
     return open_shop(project)
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize("table", NEEDED_BY)
+EACH = [(table, damage) for table in NEEDED_BY for damage in DAMAGES if damage in ("gone", "cut") or table.startswith("gold")]
+
+
+@pytest.mark.parametrize(("table", "damage"), EACH)
 def test_a_damaged_file_is_named_by_the_step_that_needs_it(tmp_path: Path, table: str, damage: str) -> None:
     house = loaded(tmp_path)
     (file,) = (tmp_path / "lake" / table).glob("*.parquet")
@@ -62,7 +64,7 @@ def test_a_damaged_file_is_named_by_the_step_that_needs_it(tmp_path: Path, table
     assert {row["table"] for row in house.history() if row["status"] == "failed"} == {NEEDED_BY[table][1]}
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("damage", ["gone", "empty", "noise"])
 def test_a_damaged_file_among_many_rows_is_named_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str) -> None:
     monkeypatch.setattr("lakehouse.stages.bronze.FEW_SEEN", 0)  # the SQL engine compares
     house = loaded(tmp_path)

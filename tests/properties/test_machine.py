@@ -260,7 +260,7 @@ def require_intervals(ordered: list[tuple[datetime, datetime | None]]) -> None:
 
 
 def test_a_life() -> None:
-    live(6, 12)
+    live(5, 12)
 
 
 @pytest.mark.long
