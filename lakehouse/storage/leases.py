@@ -200,7 +200,8 @@ class Leases:
             self.release(name)
         self._end.set()
         if self._beating is not None:
-            self._beating.join(self._term)
+            if self._beating.ident is not None:  # a signal may come before it has begun
+                self._beating.join(self._term)
 
 
 def _read(text: bytes) -> dict[str, Any]:

@@ -1,14 +1,13 @@
+from uuid import uuid4
+
 """The shop of the stories about what a cursor cannot see, in each kind of database that they are told over."""
 
-from itertools import count
 from pathlib import Path
 
 import pytest
 
 from tests.servers import Postgres
 from tests.shop import NO_LOOKBACK, Make, Shop
-
-_numbers = count()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -19,7 +18,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
             url = f"sqlite://{tmp_path / name}/source.db"
         else:
             server: Postgres = request.getfixturevalue("postgres")
-            url = server.create_database(f"shop {next(_numbers)}")
+            url = server.create_database(f"shop {uuid4().hex}")
         return Shop(tmp_path / name, url, NO_LOOKBACK if files is None else files)
 
     return build

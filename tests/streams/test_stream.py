@@ -32,7 +32,7 @@ def test_a_stream_ends_cleanly_when_told_and_after_its_time(postgres: Postgres, 
         out, err = timed.communicate(timeout=60)
         assert timed.returncode == 0, err
         reports = [json.loads(line) for line in out.splitlines()]
-        assert len({report["run_id"] for report in reports}) == len(reports) > 3
+        assert len({report["run_id"] for report in reports}) == len(reports) > 1
     finally:
         changes.stop()
     time.sleep(1.1)  # a window ends a second before the server's clock
