@@ -199,9 +199,8 @@ class Leases:
         for name in list(self._held):
             self.release(name)
         self._end.set()
-        if self._beating is not None:
-            if self._beating.ident is not None:  # a signal may come before it has begun
-                self._beating.join(self._term)
+        if self._beating is not None and self._beating.ident is not None:  # a signal may come before it has begun
+            self._beating.join(self._term)
 
 
 def _read(text: bytes) -> dict[str, Any]:

@@ -1,8 +1,7 @@
-from uuid import uuid4
-
 """The shop of the stories about what a cursor cannot see, in each kind of database that they are told over."""
 
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
