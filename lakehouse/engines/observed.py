@@ -58,6 +58,7 @@ class Observed:
         self._key = ", ".join(quote(name) for name in seen.keys)
         self._names = ", ".join(quote(name) for name in seen.columns)
         self._ready, self._numbers = False, count(1)
+        self._shown: list[str] = []
         session.table(self._all, seen.schema, seen.files)
 
     @property
@@ -99,10 +100,17 @@ class Observed:
         """The keys that have a row on one side only, among the spans' rows of the source and of bronze; how many the source has."""
         self._prepare()
         source = self._keep(rows, schema)
+        self._shown.append(source)
         there = inside(axis, self._seen.schema, spans)
         ours, theirs = (f"select {self._names} from {side} where {there}" for side in (self._view, source))
         either = f"(({theirs}) except ({ours})) union all (({ours}) except ({theirs}))"
         return self._session.rows(f"select distinct {self._key} from ({either})"), self._count(source)
+
+    def unshown(self, keys: pa.Table) -> pa.Table:
+        """Those of the keys of which `doubtful` was given no row of the source."""
+        asked = self._keep(iter(keys.to_batches()), keys.schema)
+        but = "".join(f" anti join {name} t{at} on {same(self._seen.keys, 's', f't{at}')}" for at, name in enumerate(self._shown))
+        return self._session.rows(f"select {self._key} from (select s.* from {asked} s{but})").cast(keys.schema)
 
     def judge(self, keys: pa.Table, rows: Iterator[pa.RecordBatch], schema: pa.Schema, scopes: tuple[Measure, Measure]) -> Verdict:
         """What is wrong with these keys, from the source's rows of theirs, whole.

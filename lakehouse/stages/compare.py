@@ -141,6 +141,8 @@ class _Comparison:
     def _by_keys(self, observed: Observed, spans: Sequence[Span]) -> Difference:
         report, doubtful = self._report, self._doubtful(observed, spans)
         missing, stale, surplus = self._judged(doubtful) if doubtful.num_rows else (doubtful, doubtful, doubtful)
+        if surplus.num_rows:  # a key that the first look showed and the second did not is left to the next comparison: it may well be there
+            surplus = observed.unshown(surplus)
         superseded = observed.superseded(self._measure, [keys for keys in (missing, stale, surplus) if keys.num_rows])
         report.missing, report.stale, report.surplus = missing.num_rows, stale.num_rows, surplus.num_rows
         report.superseded = superseded.num_rows

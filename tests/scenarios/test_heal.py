@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from sqlglot import exp
 
 from lakehouse import Lakehouse
 from lakehouse.lake import Lake
 from lakehouse.pipeline.comparing import Comparing
+from lakehouse.sources.measure import Measured
 from tests.lakes import CLOCK, change_source, require_success, write_project
 
 TABLE = "from: things\nmode: incremental\nkeys: id\ncursor: at\n"
@@ -72,3 +78,31 @@ def test_a_look_is_not_the_heal_that_is_due(tmp_path: Path) -> None:
     assert later.reconcile().tables[0].stale == 1
     assert {step.step: step.rows_out for step in later.run().steps}["heal"] == 1
     assert "heal" not in {step.step for step in later.run().steps}
+
+
+def test_a_key_that_the_first_look_showed_is_not_buried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    require_success(project(tmp_path, SWEPT))
+    change_source(tmp_path / "source.db", "update things set v = 1 where id = 5; delete from things where id = 6")
+    named = Measured.having
+
+    def having(measured: Measured, keys: pa.Table) -> Iterator[tuple[exp.Expr, pa.Table]]:
+        change_source(tmp_path / "source.db", "delete from things where id = 5")  # between the looks
+        return named(measured, keys)
+
+    monkeypatch.setattr(Measured, "having", having)
+    assert house(tmp_path).reconcile().tables[0].keys["surplus"] == [6]
+    assert house(tmp_path).reconcile().tables[0].keys["surplus"] == [5, 6]
+
+
+def test_numbers_that_a_column_without_a_type_holds_are_found_by_their_texts(tmp_path: Path) -> None:
+    made = project(tmp_path, f"{TABLE}deletes: sweep\ncolumns: {{id: string, v: integer, at: timestamp}}\n")
+    change_source(
+        tmp_path / "source.db",
+        "create table loose (id, v integer, at timestamp); insert into loose select cast(id as integer), v, at from things;"
+        " drop table things; alter table loose rename to things",
+    )
+    require_success(made)
+    change_source(tmp_path / "source.db", "update things set v = 1 where id = 5; delete from things where id = 6")
+    found = house(tmp_path).reconcile(heal=True).tables[0]
+    assert (found.keys["stale"], found.keys["surplus"], found.healed) == (["5"], ["6"], 2)
+    assert house(tmp_path).sql("select count(*) from silver.things").item() == 1_500
