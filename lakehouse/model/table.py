@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo
 
 from pydantic import AliasChoices, BeforeValidator, Field, StringConstraints, model_validator
 
@@ -134,15 +133,6 @@ class Table(Frozen):
     def sequence(self) -> str | None:
         """The column that orders versions, or None for the time of extraction."""
         return self.sequence_by or self.cursor
-
-    @property
-    def start(self) -> datetime | int | None:
-        """`start_at` as an instant in UTC: where it has no zone, a time of the cursor's zone, else of UTC."""
-        given = self.start_at
-        if not isinstance(given, datetime):
-            return given
-        zone = UTC if self.cursor_zone is None else ZoneInfo(self.cursor_zone)
-        return (given.replace(tzinfo=zone) if given.tzinfo is None else given).astimezone(UTC)
 
     @property
     def marked(self) -> bool:

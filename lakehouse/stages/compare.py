@@ -21,6 +21,7 @@ from lakehouse.model.types import INTEGERS
 from lakehouse.sources.measure import Measured
 from lakehouse.transform.arrow import arrow_schema
 from lakehouse.transform.measure import sequence
+from lakehouse.transform.zone import start_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -179,7 +180,8 @@ class _Comparison:
                 raise UsageError(f"{self._table.name} has no cursor, so that `--since` cannot limit it", next_step="Leave --since out.")
             return measure
         kind = self._what.types[cursor].name
-        since, start = _bound(self._since, kind, self._table), _bound(self._table.start, kind, self._table)
+        since = _bound(self._since, kind, self._table)
+        start = _bound(start_of(self._table.start_at, self._table.cursor_zone, kind), kind, self._table)
         lows = [low for low in (since, start) if low is not None]
         return replace(measure, low=max(lows, default=None), high=following(mark))
 

@@ -17,7 +17,7 @@ from lakehouse.model.types import INTEGERS
 from lakehouse.transform.cut import odd_rows
 from lakehouse.transform.tombstones import shown
 from lakehouse.transform.unseen import tuples
-from lakehouse.transform.zone import FIRST, day_of, midnight
+from lakehouse.transform.zone import FIRST, day_of, midnight, start_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -261,7 +261,7 @@ def _as_cursor(bound: Cursor | None, kind: str, where: str) -> Cursor | None:
 
 def watermark_less_lookback(lake: Lake, table: Table, kind: str) -> Cursor | None:
     """Where the next window starts: the watermark less the look-back, never below `start_at`; None is the beginning."""
-    start, mark = _start(table, kind), lake.watermark(table.name)
+    start, mark = start_of(table.start_at, table.cursor_zone, kind), lake.watermark(table.name)
     if mark is None or isinstance(mark, str):
         return start if mark is None else mark
     try:
@@ -269,11 +269,6 @@ def watermark_less_lookback(lake: Lake, table: Table, kind: str) -> Cursor | Non
     except (OverflowError, TypeError):
         return start
     return low if start is None else max(low, start)
-
-
-def _start(table: Table, kind: str) -> Cursor | None:
-    start = table.start
-    return start.date() if kind == "date" and isinstance(start, datetime) else start
 
 
 def _observed(batches: Iterator[pa.RecordBatch], extraction: Extraction) -> Iterator[pa.RecordBatch]:

@@ -105,5 +105,21 @@ def day_of(at: datetime, zone: str | None) -> date:
         return at.date()
 
 
+def start_of(given: datetime | int | None, zone: str | None, kind: str) -> datetime | date | int | None:
+    """A declared start as the first value of a cursor of this kind; without a zone it is a time of the cursor's own, by default of UTC.
+
+    Of an hour that is repeated it is the first pass, so that nothing is left out.
+    """
+    if not isinstance(given, datetime):
+        return given
+    if kind == "date":
+        return given.date() if given.tzinfo is None else day_of(given, zone)
+    there = UTC if zone is None else ZoneInfo(zone)
+    try:
+        return (given.replace(tzinfo=there) if given.tzinfo is None else given).astimezone(UTC)
+    except OverflowError:
+        return given.replace(tzinfo=UTC)
+
+
 def _offset(zone: ZoneInfo, plain: datetime, fold: int) -> timedelta:
     return zone.utcoffset(plain.replace(fold=fold)) or timedelta(0)
