@@ -10,9 +10,10 @@ import pyarrow.compute as pc
 
 from lakehouse.errors import ContractError, QualityError, SourceDataError, UsageError
 from lakehouse.model.extraction import Extraction
-from lakehouse.model.run import Cursor, Window
+from lakehouse.model.run import Cursor, Odd, Window
 from lakehouse.transform.arrow import arrow_schema, cast_batch
-from lakehouse.transform.zone import zoned_batch
+from lakehouse.transform.cut import odd_from, sorted_out
+from lakehouse.transform.zone import day_of, zoned_batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +43,10 @@ def adopt(lake: Lake, table: Table, foreign: Foreign, watermark: Cursor | None =
     schema = arrow_schema(types)
     names = _matched(table, schema, foreign)
     _require_watermark(table, schema, watermark)
-    extraction = Extraction(table, types, Window(), lake.now(), iter(()), adopted=foreign.uri)
+    odd = None
+    if table.cursor and table.odd_cursors != "stop":
+        odd = Odd(odd_from(lake.now(), types[table.cursor].name, table.cursor_zone))
+    extraction = Extraction(table, types, Window(odd=odd), lake.now(), iter(()), adopted=foreign.uri)
     where = f"{table.source}.{table.name}"
     rows = (_at_the_door(batch, names, schema, table, where) for batch in foreign.batches(list(names)))
     extraction.stream = _observed(lake.while_on(rows), extraction, lake.now(), watermark)
@@ -128,17 +132,16 @@ def _at_the_door(batch: pa.RecordBatch, names: dict[str, str], schema: pa.Schema
 
 
 def _observed(rows: Iterator[pa.RecordBatch], extraction: Extraction, now: datetime, watermark: Cursor | None) -> Iterator[pa.RecordBatch]:
-    table = extraction.table
-    required = sorted({name for name in (*table.keys, table.sequence) if name})
+    table, odd = extraction.table, extraction.window.odd
+    required = {*table.keys, table.sequence, table.cursor} - {None, table.cursor if odd else None}
     try:
         for batch in rows:
             extraction.rows += batch.num_rows
-            for name in required:
+            for name in sorted(str(column) for column in required):
                 _require_filled(extraction, name, batch.column(name).null_count)
-            if table.cursor and batch.num_rows:
-                if table.odd_cursors == "stop":
-                    _require_filled(extraction, table.cursor, batch.column(table.cursor).null_count)
-                greatest = pc.max(batch.column(table.cursor)).as_py()
+            if table.cursor:
+                moving, batch = sorted_out(batch, table, odd)  # noqa: PLW2901  the batch with its marks
+                greatest = pc.max(moving).as_py()
                 if greatest is not None and (extraction.greatest is None or greatest > extraction.greatest):
                     extraction.greatest = greatest.astimezone(UTC) if isinstance(greatest, datetime) else greatest
             yield batch
@@ -172,14 +175,14 @@ def _mark(extraction: Extraction, now: datetime, watermark: Cursor | None) -> Cu
         greatest -= lag if isinstance(lag, int) else 0
     else:
         here = now if isinstance(greatest, datetime) else now.date()
-        if greatest > here + AHEAD:
+        if extraction.window.odd is None and greatest > here + AHEAD:
             raise QualityError(
                 f"cursor {extraction.table.cursor} reaches to {greatest}, more than a day ahead of the clock",
                 where=extraction.adopted,
                 next_step="Leave these rows out; nothing was kept.",
             )
         safe = now - lag if isinstance(lag, timedelta) else now
-        greatest = min(greatest, safe if isinstance(greatest, datetime) else safe.date())
+        greatest = min(greatest, safe if isinstance(greatest, datetime) else day_of(safe, extraction.table.cursor_zone))
     if watermark is None:
         return greatest
     if isinstance(watermark, date) and isinstance(greatest, datetime) and not isinstance(watermark, datetime):

@@ -9,15 +9,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.errors import ContractError, QualityError, SourceError, UsageError
-from lakehouse.layout import EXTRACTED_AT, OP, REJECT, tracked
+from lakehouse.layout import EXTRACTED_AT, tracked
 from lakehouse.model.cursor import TIMES, with_type
 from lakehouse.model.extraction import Extraction
 from lakehouse.model.run import Cursor, Odd, Window
 from lakehouse.model.types import INTEGERS
-from lakehouse.transform.cut import odd_rows
+from lakehouse.transform.cut import odd_from, sorted_out
 from lakehouse.transform.tombstones import shown
 from lakehouse.transform.unseen import tuples
-from lakehouse.transform.zone import FIRST, day_of, midnight, start_of
+from lakehouse.transform.zone import FIRST, day_of, start_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +70,7 @@ def reread(lake: Lake, table: Table, keys: pa.Table) -> Extraction:
 
     database = lake.database(table.source)
     what = database.describe(table)
-    window = Window(odd=None if table.odd_cursors == "stop" else Odd(_ahead_of(lake, table, what)))
+    window = Window(odd=None if table.odd_cursors == "stop" else Odd(odd_from(lake.now(), what.cursor.kind.name, table.cursor_zone)))
     extraction = Extraction(table, what.types, window, _observed_at(lake, table), iter(()), keys=keys.num_rows)
     named = Measured(database, what).having(keys)
     rows = (batch for condition, some in named for batch in _having(database.read(what, window, only=condition), some))
@@ -152,7 +152,7 @@ def _window(lake: Lake, database: Database, what: Described, past: Window | None
     ahead: Cursor | None = None
     if kind in TIMES:
         now = lake.settings.clock or database.bound(lagged=bool(table.lag))
-        to, ahead = _end(now, table, kind), _ahead(now, table, kind)
+        to, ahead = _end(now, table, kind), odd_from(now, kind, table.cursor_zone)
     elif kind in INTEGERS:
         to = database.ceiling(what) - table.lag if isinstance(table.lag, int) else database.ceiling(what)
     odd = _odd(database, what, ahead)
@@ -196,21 +196,6 @@ def _end(now: datetime, table: Table, kind: str) -> Cursor:
         return end
     day = day_of(end, table.cursor_zone)
     return day + timedelta(days=day < date.max)
-
-
-def _ahead(now: datetime, table: Table, kind: str) -> Cursor:
-    """From where on a cursor is odd: the midnight after next by the clock that is ahead, so that it is more than a day away.
-
-    A midnight, since all databases compare with one exactly, however they write their times.
-    """
-    day = day_of(max(now, datetime.now(UTC)), table.cursor_zone)
-    day = day + timedelta(days=2) if day < date.max - timedelta(days=2) else date.max
-    return day if kind == "date" else midnight(day, table.cursor_zone)
-
-
-def _ahead_of(lake: Lake, table: Table, what: Described) -> Cursor | None:
-    kind = what.cursor.kind.name
-    return _ahead(lake.now(), table, kind) if kind in TIMES else None
 
 
 def _odd(database: Database, what: Described, ahead: Cursor | None) -> Odd | None:
@@ -281,7 +266,7 @@ def _observed(batches: Iterator[pa.RecordBatch], extraction: Extraction) -> Iter
             for name in sorted(str(column) for column in required):
                 _require_place(extraction.table, name, seen.column(name).null_count)
             if cursor:
-                moving, batch = _sorted_out(batch, extraction.table, odd)  # noqa: PLW2901  the batch with its marks
+                moving, batch = sorted_out(batch, extraction.table, odd)  # noqa: PLW2901  the batch with its marks
                 greatest = pc.max(moving).as_py()
                 moves = extraction.keys is None and greatest is not None
                 if moves and (extraction.greatest is None or greatest > extraction.greatest):
@@ -290,17 +275,6 @@ def _observed(batches: Iterator[pa.RecordBatch], extraction: Extraction) -> Iter
     except BaseException as exc:
         extraction.error = exc
         raise
-
-
-def _sorted_out(batch: pa.RecordBatch, table: Table, odd: Odd | None) -> tuple[pa.Array, pa.RecordBatch]:
-    """The cursor's values that may move the watermark, and the batch, in which the odd rows are marked where they are rejected."""
-    column = batch.column(table.cursor)
-    if odd is None:
-        return column, batch
-    strange = odd_rows(column, odd)
-    if table.odd_cursors == "reject":
-        batch = batch.append_column(OP, pc.if_else(strange, REJECT, pa.scalar(None, pa.string())))
-    return column.filter(pc.invert(strange)), batch
 
 
 def _require_place(table: Table, name: str, nulls: int) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse.transform.zone import FIRST
+from lakehouse.layout import OP, REJECT
+from lakehouse.model.cursor import TIMES
+from lakehouse.transform.zone import FIRST, day_of, midnight
 
 if TYPE_CHECKING:
     from lakehouse.model.run import Cursor, Odd, Window
+    from lakehouse.model.table import Table
 
 
 def cut(batch: pa.RecordBatch, cursor: str | None, window: Window) -> pa.RecordBatch:
@@ -31,6 +34,29 @@ def cut(batch: pa.RecordBatch, cursor: str | None, window: Window) -> pa.RecordB
 def first_of(odd: Odd) -> Cursor | None:
     """What the cursor of a row is that was infinitely long ago; None where it is no time."""
     return None if odd.ahead is None else FIRST if isinstance(odd.ahead, datetime) else date.min
+
+
+def odd_from(now: datetime, kind: str, zone: str | None) -> Cursor | None:
+    """From where on a cursor is odd: the midnight after next by the clock that is ahead, more than a day away; None where it is no time.
+
+    A midnight, since all databases compare with one exactly, however they write their times.
+    """
+    if kind not in TIMES:
+        return None
+    day = day_of(max(now, datetime.now(UTC)), zone)
+    day = day + timedelta(days=2) if day < date.max - timedelta(days=2) else date.max
+    return day if kind == "date" else midnight(day, zone)
+
+
+def sorted_out(batch: pa.RecordBatch, table: Table, odd: Odd | None) -> tuple[pa.Array, pa.RecordBatch]:
+    """The cursor's values that may move the watermark, and the batch, in which the odd rows are marked where they are rejected."""
+    column = batch.column(table.cursor)
+    if odd is None:
+        return column, batch
+    strange = odd_rows(column, odd)
+    if table.odd_cursors == "reject":
+        batch = batch.append_column(OP, pc.if_else(strange, REJECT, pa.scalar(None, pa.string())))
+    return column.filter(pc.invert(strange)), batch
 
 
 def odd_rows(column: pa.Array | pa.ChunkedArray, odd: Odd) -> pa.BooleanArray | pa.ChunkedArray:

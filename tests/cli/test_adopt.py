@@ -139,6 +139,44 @@ def test_a_table_that_has_rows_adopts_nothing(loaded: Project) -> None:
     require_refused(loaded, USAGE, "bronze has 3 rows of it already")
 
 
+def odd(number: int, at: datetime | None) -> pl.DataFrame:
+    return orders(9).with_columns(ORDER_ID=pl.lit(number, pl.Int64), ordered_at=pl.lit(at, pl.Datetime))
+
+
+def watermark(project: Project) -> str:
+    (status,) = [row for row in project.call("status", "-o", "json").json if (row["layer"], row["table"]) == ("bronze", "orders")]
+    return str(status["watermark"])
+
+
+def test_the_watermark_keeps_the_lag(project: Project) -> None:
+    project.replace("metadata/tables/shop/orders.yml", "cursor: ordered_at", "cursor: ordered_at\nlag: 1d")
+    orders(10, 12).write_parquet(project.folder / "old.parquet")
+    assert project.call("adopt", "orders", "old.parquet", CLOCK="2024-01-05T13:00:00Z").code == 0
+    assert watermark(project).startswith("2024-01-04 13:00:00")
+    project.change("insert into Orders values (13, 1, 1, '2024-01-05 09:00:00')")  # committed late, within the lag
+    assert project.call("run", CLOCK="2024-01-08T13:00:00Z").code == 0
+    assert 13 in rows(project)
+
+
+@pytest.mark.parametrize(("policy", "silver"), [("reject", [10, 11, 12]), ("read_once", [9, 10, 11, 12, 13])])
+def test_odd_cursors_are_taken_as_the_table_says(project: Project, policy: str, silver: list[int]) -> None:
+    history = pl.concat([orders(10, 11), odd(9, None), odd(13, datetime(9998, 1, 1))])  # noqa: DTZ001  naive, as many tools write
+    history.write_parquet(project.folder / "old.parquet", row_group_size=1)
+    project.replace("metadata/tables/shop/orders.yml", "cursor: ordered_at", f"cursor: ordered_at\nodd_cursors: {policy}")
+    adopt(project, "old.parquet")
+    assert rows(project) == [9, 10, 11, 13]
+    assert watermark(project).startswith("2024-01-04 12:00:00")
+    assert project.call("run").code == 0
+    assert rows(project, "silver.orders") == silver
+
+
+def test_a_cursor_that_orders_no_versions_is_not_missing_either(project: Project) -> None:
+    project.replace("metadata/tables/shop/orders.yml", "cursor: ordered_at", "cursor: ordered_at\nsequence_by: user_id")
+    for number in range(2):
+        (orders(10) if number == 0 else odd(9, None)).write_parquet(project.folder / f"old{number}.parquet")
+    require_refused(project, QUALITY, "ordered_at is NULL in 1 row", command=("adopt", "orders", "old*.parquet"))
+
+
 @pytest.mark.parametrize(
     ("command", "words"),
     [
