@@ -34,6 +34,7 @@ class Extraction:
         numbers: App transactions that its commit carries.
         overdue: The commit is made without rows too, for its numbers.
         keys: How many keys the read is limited to; None for a window. The live watermark stays where it is.
+        step: The step that reads.
         rows: How many rows the stream has shown.
         greatest: The greatest cursor value it has shown, odd ones apart.
         rejected: How many of the rows that were new to bronze silver does not take.
@@ -52,6 +53,7 @@ class Extraction:
     numbers: dict[str, int] = field(default_factory=dict)
     overdue: bool = False
     keys: int | None = None
+    step: str = "bronze"
     rows: int = 0
     greatest: Cursor | None = None
     rejected: int = 0

@@ -130,7 +130,9 @@ class Comparing:
         elif found.window is not None:
             whole = isinstance(found.window.to, str)  # texts have no past windows; rows without keys are counted, so none comes twice
             past = found.window if self._table.cursor and not whole else None
-            step = append(self._lake, extract(self._lake, self._table, full_refresh=whole, past=past))
+            read = extract(self._lake, self._table, full_refresh=whole, past=past)
+            read.step = "heal"
+            step = append(self._lake, read)
             report.healed = min(step.rows_out, report.missing)
         if found.gone is not None and found.gone.num_rows and self._table.buries:
             from lakehouse.stages.compare import require_plausible  # noqa: PLC0415  as above

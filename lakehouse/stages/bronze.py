@@ -218,7 +218,7 @@ def _agree(lake: Lake, table: Table, extraction: Extraction, incoming: pa.Schema
         )
     new = [field for field in incoming if field.name not in there.names]
     if new:
-        table.add_columns(new, Commit(lake.run_id, "bronze"))
+        table.add_columns(new, Commit(lake.run_id, extraction.step))
 
 
 def _recent(files: list[LiveFile], cursor: str | None, low: Cursor | None, odd: Odd | None) -> list[LiveFile]:
@@ -338,4 +338,4 @@ def _commit(lake: Lake, table: Table, extraction: Extraction) -> Commit:
         "extracted_at": extraction.extracted_at.isoformat(),
         **({} if extraction.keys is None else {"keys": extraction.keys}),
     }
-    return Commit(lake.run_id, "bronze" if extraction.keys is None else "heal", numbers, facts)
+    return Commit(lake.run_id, extraction.step, numbers, facts)

@@ -71,7 +71,7 @@ def reread(lake: Lake, table: Table, keys: pa.Table) -> Extraction:
     database = lake.database(table.source)
     what = database.describe(table)
     window = Window(odd=None if table.odd_cursors == "stop" else Odd(odd_from(lake.now(), what.cursor.kind.name, table.cursor_zone)))
-    extraction = Extraction(table, what.types, window, _observed_at(lake, table), iter(()), keys=keys.num_rows)
+    extraction = Extraction(table, what.types, window, _observed_at(lake, table), iter(()), keys=keys.num_rows, step="heal")
     named = Measured(database, what).having(keys)
     rows = (batch for condition, some in named for batch in _having(database.read(what, window, only=condition), some))
     extraction.stream = _observed(lake.while_on(rows), extraction)
