@@ -68,10 +68,11 @@ def walk(
             report.status = "interrupted" if stopped else "failed"
             raise
         finally:
-            report.steps += [step for node in nodes for step in works.steps(node)]
-            report.seconds = round(time.monotonic() - begun, 3)
-            if stopped or record(report):
-                with signals_wait():  # else a run that committed would leave no trace
+            with signals_wait():  # else a run that committed would leave no trace
+                report.steps += [step for node in nodes for step in works.steps(node)]
+                report.seconds = round(time.monotonic() - begun, 3)
+                report.status = "interrupted" if told else report.status
+                if stopped or told or record(report):
                     _record(lake, report, progress)
     return report
 

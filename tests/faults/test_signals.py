@@ -15,8 +15,9 @@ from types import FrameType
 import pytest
 
 from lakehouse.lake import Lake
-from lakehouse.model.run import Step
+from lakehouse.model.run import Run, Step
 from lakehouse.pipeline.attempt import attempt
+from lakehouse.pipeline.run import run
 from lakehouse.storage.leases import FOLDER
 from tests.cli.project import Project
 from tests.lakes import SHOP, SHOP_TABLES, change_source, open_shop, write_project
@@ -102,6 +103,16 @@ def test_a_signal_that_an_engine_swallows_ends_the_run_all_the_same(tmp_path: Pa
     recorded = house.history()
     assert {row["run_status"] for row in recorded} == {"interrupted"}
     assert [(row["step"], row["status"]) for row in recorded] == [("bronze", "interrupted")]
+
+
+def test_a_signal_as_the_run_is_to_be_recorded_waits_until_it_is(tmp_path: Path) -> None:
+    def asked(_report: Run) -> bool:
+        signal.raise_signal(signal.SIGTERM)
+        return True
+
+    with Lake.open(shop(tmp_path), open_shop(tmp_path).settings) as lake, terminated(), pytest.raises(SystemExit):
+        run(lake, ["orders"], record=asked)
+    assert [(row["step"], row["status"]) for row in open_shop(tmp_path).history()] == [("bronze", "success"), ("silver", "success")]
 
 
 def test_what_an_engine_makes_of_a_signal_is_no_failure_of_the_table(tmp_path: Path) -> None:
