@@ -37,6 +37,8 @@ def reconcile(
         print_table(done.facts(), COLUMNS, title=f"run {done.run.run_id}: {len(done.tables)} tables in {done.run.seconds:.2f} s")
         for table in done.tables:
             _explain(table)
+        for name, why in done.failed.items():
+            sys.stdout.write(f"{name}: not compared: {why}\n")
     raise typer.Exit(exit_code(done))
 
 

@@ -82,11 +82,17 @@ class Difference:
 
 @dataclass(slots=True)
 class Reconciliation:
-    """A whole reconciliation: the run that did it, and one comparison a table."""
+    """A whole reconciliation: the run that did it, one comparison a table, and why others could not be compared."""
 
     run: Run
     tables: list[Reconciled]
+    failed: dict[str, str] = field(default_factory=dict)
 
     def facts(self) -> list[dict[str, Any]]:
-        """One row a table."""
-        return [table.facts() for table in self.tables]
+        """One row a table; of those that could not be compared the figures are NULL, and the note says why."""
+        return [*(table.facts() for table in self.tables), *(_unknown(table, why) for table, why in self.failed.items())]
+
+
+def _unknown(table: str, why: str) -> dict[str, Any]:
+    facts = Reconciled(table, note=why).facts()
+    return {name: None if isinstance(value, int) else value for name, value in facts.items()}

@@ -64,7 +64,9 @@ def reconcile(
         return [*own, silver(lake, node)] if heal else own
 
     run = walk(lake, [node for node in graph.order() if node in tables | following], parts, progress=progress, around=around)
-    return Reconciliation(run, [works[node].report for node in graph.order() if node in works and works[node].difference])
+    failed = {step.table: step.error["message"] for step in run.steps if step.step == "reconcile" and step.error}
+    compared = [works[node].report for node in graph.order() if node in works and works[node].difference and node not in failed]
+    return Reconciliation(run, compared, failed)
 
 
 def exit_code(done: Reconciliation) -> int:

@@ -58,3 +58,9 @@ def test_a_source_that_does_not_answer_fails(project: Project) -> None:
     gone = project.call("reconcile", CONNECTION__SHOP=f"sqlite://{project.folder}/gone.db")
     assert gone.code == 1
     assert "Traceback" not in gone.err
+    rows = project.call("reconcile", "-o", "json", CONNECTION__SHOP=f"sqlite://{project.folder}/gone.db").json
+    assert [(row["table"], row["compared"], row["missing"], bool(row["note"])) for row in rows] == [
+        ("orders", None, None, True),
+        ("users", None, None, True),
+    ]
+    assert "users: not compared: " in gone.out
