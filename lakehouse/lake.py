@@ -132,7 +132,8 @@ class Lake:
         """
         place = (source, self._seat)
         if place not in self._databases:
-            from lakehouse.sources.database import Database, connect  # noqa: PLC0415  the driver is loaded where rows are read
+            from lakehouse.sources.connect import connect  # noqa: PLC0415  the driver is loaded where rows are read
+            from lakehouse.sources.database import Database  # noqa: PLC0415  as above
             from lakehouse.sources.gate import Gate  # noqa: PLC0415  as above
 
             about = self.catalog.sources[source]

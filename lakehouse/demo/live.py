@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 from lakehouse.demo import state, words
 from lakehouse.demo.rows import CHANGES, KEYS_AND_CURSORS, heard, popular
-from lakehouse.sources.database import connect
+from lakehouse.sources.connect import connect
 
 if TYPE_CHECKING:
     from pathlib import Path

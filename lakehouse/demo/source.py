@@ -125,7 +125,7 @@ def _postgres(project: Path, folder: Path, *, reset: bool) -> Iterator[Source]:
 def _database(project: Path, folder: Path, url: str, *, reset: bool) -> Source:
     """A database that somebody named, with a folder for its lake."""
     from lakehouse.demo.postgres import PostgresStore  # noqa: PLC0415  as above
-    from lakehouse.sources.database import connect  # noqa: PLC0415
+    from lakehouse.sources.connect import connect  # noqa: PLC0415
 
     connect(url, project).close()  # says clearly what is wrong with a URL
     store = PostgresStore(url)

@@ -9,6 +9,7 @@ from lakehouse.model.reconciliation import Reconciled
 from lakehouse.model.run import Cursor, Step
 from lakehouse.stages.bronze import append, bury
 from lakehouse.stages.extract import extract, reread
+from lakehouse.transform.vanished import require_plausible
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -135,9 +136,7 @@ class Comparing:
             step = append(self._lake, read)
             report.healed = min(step.rows_out, report.missing)
         if found.gone is not None and found.gone.num_rows and self._table.buries:
-            from lakehouse.stages.compare import require_plausible  # noqa: PLC0415  as above
-
-            require_plausible(self._table, report, found.held)
+            require_plausible(self._table, shown=report.compared, gone=report.surplus, held=lambda: found.held)
             buried = bury(self._lake, self._table, found.gone, "heal")
             buried.rows_out += step.rows_out
             buried.status = "success" if buried.rows_out else "unchanged"

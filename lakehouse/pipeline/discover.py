@@ -17,7 +17,8 @@ from lakehouse.model.discovery import FoundTable
 from lakehouse.model.words import SourceObject
 from lakehouse.pipeline.look import Glass, look
 from lakehouse.pipeline.skeleton import write_new
-from lakehouse.sources.database import Database, connect
+from lakehouse.sources.connect import connect
+from lakehouse.sources.database import Database
 from lakehouse.sources.dialect import ListedTable, pick
 from lakehouse.sources.statistics import require_answer
 from lakehouse.transform.spelling import table_names

@@ -127,7 +127,7 @@ def _connections(project: Path) -> list[str]:
 
 
 def _connection(project: Path, settings: Settings, name: str) -> list[Check]:
-    from lakehouse.sources.database import connect  # noqa: PLC0415  the driver is loaded where a source is asked
+    from lakehouse.sources.connect import connect  # noqa: PLC0415  the driver is loaded where a source is asked
     from lakehouse.sources.server import ask  # noqa: PLC0415
 
     label, clock = f"connection {name}", f"clock of {name}"

@@ -5,14 +5,13 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import connectorx
 import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
-from lakehouse.errors import ContractError, SourceDataError, UsageError
+from lakehouse.errors import ContractError, SourceDataError
 from lakehouse.layout import OP
 from lakehouse.model.run import Window
 from lakehouse.sources.condition import CursorColumn, inside, odd_kinds
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
     from datetime import datetime
-    from pathlib import Path
 
     from lakehouse.model.run import Cursor
     from lakehouse.model.sample import Sample
@@ -39,46 +37,6 @@ if TYPE_CHECKING:
     from lakehouse.sources.tracking import Tracked
 
 _HEAD, _MISFIT = "_lakehouse_head", "_lakehouse_misfit"
-
-
-def connect(url: str, project: Path) -> Dialect:
-    """The dialect that the URL's scheme names, connected and seen to answer.
-
-    Raises:
-        UsageError: The scheme names no database that the product knows.
-        SourceError: The database refuses, or nobody answers.
-    """
-    try:
-        scheme = urlsplit(url).scheme.partition("+")[0]
-    except ValueError:
-        raise UsageError("the connection's URL cannot be read", next_step="Set the connection's URL right.") from None
-    if scheme == "sqlite":
-        from lakehouse.sources.sqlite import Sqlite  # noqa: PLC0415  each dialect loads its own driver
-
-        return Sqlite(url, project)
-    if scheme in ("postgresql", "postgres"):
-        from lakehouse.sources.postgres import Postgres  # noqa: PLC0415
-
-        return Postgres(url)
-    try:
-        if scheme in ("mysql", "mariadb"):
-            from lakehouse.sources.mysql import Mysql  # noqa: PLC0415
-
-            return Mysql(url)
-        if scheme in ("mssql", "sqlserver"):
-            from lakehouse.sources.sqlserver import SqlServer  # noqa: PLC0415
-
-            return SqlServer(url)
-    except ModuleNotFoundError as exc:
-        extra = "mysql" if scheme in ("mysql", "mariadb") else "sqlserver"
-        raise UsageError(
-            f"the driver for {scheme}:// is not installed (there is no {exc.name})", next_step=f"pip install 'lakehouse[{extra}]'"
-        ) from None
-    raise UsageError(
-        f"no database is known by the scheme {scheme!r}",
-        expected="sqlite://, postgresql://, mysql:// or mssql://",
-        next_step="Set the connection's URL right.",
-    )
 
 
 @dataclass(frozen=True, slots=True)

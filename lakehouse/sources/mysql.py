@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import re
 import ssl
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import pymysql
-from pymysql.constants import FIELD_TYPE, FLAG
 from sqlglot import exp
 from typing_extensions import override
 
 from lakehouse.errors import LakehouseError, SourceError, SourceUnreachableError, UsageError
 from lakehouse.model.cursor import TIMES
-from lakehouse.model.types import MAX_PRECISION, DataType
+from lakehouse.model.types import DataType
 from lakehouse.sources.address import Address
 from lakehouse.sources.dialect import Dialect, ListedTable, SourceColumn, SourceTable, pick, require_ordered, the_one
+from lakehouse.sources.mysql_types import declared, lake_type, obstacle, word_of
 
 if TYPE_CHECKING:
     from lakehouse.model.run import Cursor
@@ -28,43 +27,8 @@ _SSL = ("DISABLED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
 _REFUSED = (1044, 1045, 1130, 1142, 1251, 1524, 1698, 1820, 1862, 3118, 3159, 4151)
 _NO_DATABASE = 1049
 _BROKEN = (0, 1053, 1927, 2006, 2013, 2055, 3024, 4031)
-_NATIVE = re.compile(r"^(\w+)(?:\((\d+)(?:,(\d+))?\))?")
-TYPES = {
-    "smallint": "smallint",
-    "year": "smallint",
-    "mediumint": "integer",
-    "int": "integer",
-    "bigint": "bigint",
-    "float": "float",
-    "double": "double",
-    "date": "date",
-    "datetime": "timestamp",
-    "timestamp": "timestamp",
-}
-_WIRE = {
-    FIELD_TYPE.TINY: "tinyint",
-    FIELD_TYPE.SHORT: "smallint",
-    FIELD_TYPE.INT24: "mediumint",
-    FIELD_TYPE.LONG: "int",
-    FIELD_TYPE.LONGLONG: "bigint",
-    FIELD_TYPE.YEAR: "year",
-    FIELD_TYPE.FLOAT: "float",
-    FIELD_TYPE.DOUBLE: "double",
-    FIELD_TYPE.BIT: "bit",
-    FIELD_TYPE.DATE: "date",
-    FIELD_TYPE.NEWDATE: "date",
-    FIELD_TYPE.DATETIME: "datetime",
-    FIELD_TYPE.TIMESTAMP: "timestamp",
-    FIELD_TYPE.TIME: "time",
-    FIELD_TYPE.JSON: "json",
-    FIELD_TYPE.GEOMETRY: "geometry",
-    242: "vector",
-}
-_BYTES = 63  # the "character set" of what is no text
-_UNSIGNED = {"tinyint": "smallint", "smallint": "integer", "mediumint": "integer", "int": "bigint"}
 _STRING = DataType("string")
 _TEXTS = ("char", "varchar", "tinytext", "text", "mediumtext", "longtext")
-_SHAPES = re.compile(r"^(geom|point|linestring|polygon|multi)")
 _TABLES = """
 select table_schema, table_name from information_schema.tables
 where lower(table_name) = lower(%s) and table_schema not in ('information_schema', 'mysql', 'performance_schema', 'sys')
@@ -81,32 +45,6 @@ _INDEXES = """
 select table_name, index_name, seq_in_index, column_name from information_schema.statistics
 where table_schema = database() and column_name is not null order by table_name, index_name, seq_in_index
 """
-
-
-def lake_type(native: str) -> DataType:
-    """The lake's type for a COLUMN_TYPE of information_schema; what has no like travels as its text.
-
-    `tinyint(1)` and `bit(1)` are what BOOLEAN and flags become in MySQL.
-
-    >>> str(lake_type("bigint(20) unsigned"))
-    'decimal(20,0)'
-    """
-    match = _NATIVE.match(native.lower())
-    if match is None:
-        return DataType("string")
-    word, length, scale = match[1], int(match[2] or 0), int(match[3] or 0)
-    unsigned = "unsigned" in native.lower()
-    if word == "decimal":
-        return DataType("decimal", length, scale) if length <= MAX_PRECISION else DataType("string")
-    if word == "bit":
-        return DataType("boolean") if length == 1 else DataType("decimal", 20, 0) if length == 64 else DataType("bigint")  # noqa: PLR2004
-    if word == "bigint" and unsigned:
-        return DataType("decimal", 20, 0)
-    if word == "tinyint" and not unsigned:
-        return DataType("boolean" if length == 1 else "smallint")
-    if word in ("binary", "varbinary") or word.endswith("blob"):
-        return DataType("binary")
-    return DataType(_UNSIGNED[word] if unsigned and word in _UNSIGNED else TYPES.get(word, "string"))
 
 
 class Mysql(Dialect):
@@ -211,7 +149,7 @@ class Mysql(Dialect):
         return tuple(
             SourceColumn(field.name, native, lake_type(native), obstacle=obstacle(native))
             for field in fields
-            for native in [_declared(field)]
+            for native in [declared(field)]
         )
 
     @override
@@ -270,7 +208,7 @@ class Mysql(Dialect):
     @override
     def output(self, column: SourceColumn, kind: DataType) -> exp.Expr:
         native: exp.Expr = exp.column(column.name, quoted=True)
-        word = _word(column.native)
+        word = word_of(column.native)
         if word == "bit":
             native = exp.cast(native, "unsigned", dialect=self.sql)
             return exp.cast(native, "char", dialect=self.sql) if kind.name == "string" else native
@@ -296,7 +234,7 @@ class Mysql(Dialect):
 
     @override
     def is_zoned(self, column: SourceColumn) -> bool:
-        return _word(column.native) == "timestamp"
+        return word_of(column.native) == "timestamp"
 
     @override
     def unfit(self, column: SourceColumn, kind: DataType) -> exp.Expr | None:
@@ -320,30 +258,6 @@ class Mysql(Dialect):
     def close(self) -> None:
         if self._connection.open:
             self._connection.close()
-
-
-def _word(native: str) -> str:
-    match = _NATIVE.match(native.lower())
-    return match[1] if match else ""
-
-
-def obstacle(native: str) -> str:
-    """Why a column of a COLUMN_TYPE cannot be read; empty where it can."""
-    word = _word(native)
-    if _SHAPES.match(word):
-        return "shapes have no text that keeps every digit (ST_AsText and ST_AsBinary give what there is)"
-    return "the driver does not know vectors" if word == "vector" else ""
-
-
-def _declared(field: Any) -> str:  # noqa: ANN401  as above
-    """A column of a result as COLUMN_TYPE would write it (the protocol's "Column Definition": a decimal's length counts sign and point)."""
-    unsigned = bool(field.flags & FLAG.UNSIGNED)
-    if field.type_code in (FIELD_TYPE.DECIMAL, FIELD_TYPE.NEWDECIMAL):
-        return f"decimal({field.length - (field.scale > 0) - (not unsigned)},{field.scale})"
-    word = _WIRE.get(field.type_code)
-    if word is None:
-        return "enum" if field.flags & (FLAG.ENUM | FLAG.SET) else "varbinary" if field.charsetnr == _BYTES else "text"
-    return f"{word}({field.length})" + " unsigned" * unsigned if word in ("tinyint", "bit") else word + " unsigned" * unsigned
 
 
 def _tls(mode: str, authority: str | None) -> ssl.SSLContext | None:

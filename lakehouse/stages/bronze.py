@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse.errors import ContractError, QualityError
+from lakehouse.errors import ContractError
 from lakehouse.layout import (
     BATCH,
     DELETE,
@@ -28,9 +28,10 @@ from lakehouse.transform.arrow import arrow_schema
 from lakehouse.transform.cut import first_of
 from lakehouse.transform.tombstones import Tombstones, shown
 from lakehouse.transform.unseen import Unseen
+from lakehouse.transform.vanished import require_plausible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from lakehouse.engines.duck import Session
     from lakehouse.lake import Lake
@@ -44,8 +45,6 @@ CUT, LAST_INSTANT = timedelta(milliseconds=1), datetime.max.replace(tzinfo=UTC)
 HELD_BATCHES = 4
 FEW_AGAIN, FEW_SEEN, FEW_BYTES = 2_048, 65_536, 32 * 1024**2
 """Up to so many rows that bronze may have, among so many that it has, are compared here; more by the SQL engine, which is slow to start."""
-FEW_DELETES = 100
-"""So many keys may vanish at once whatever their share."""
 
 MARK = pa.field(OP, pa.string())
 TECHNICAL = pa.schema([(BATCH, pa.int64()), (RUN_ID, pa.string()), (EXTRACTED_AT, pa.timestamp("us", "UTC"))])
@@ -150,7 +149,9 @@ def _append_unseen(lake: Lake, table: Table, extraction: Extraction, source: pa.
         if ends:
             told = f"select * from arrived where {OP} = '{DELETE}'"
             buried = ends.rows(f"({ends.absent() if extraction.complete else told})")
-            _require_plausible(extraction, lambda: _count(engine, buried), lambda: _count(engine, ends.living()))
+            if extraction.complete:
+                gone = _count(engine, buried)
+                require_plausible(extraction.table, shown=extraction.rows, gone=gone, held=lambda: _count(engine, ends.living()))
             unseen = f"select * from ({unseen}) union all by name select * from ({buried})"
         return _write(lake, table, extraction, source, engine.reader(unseen))
 
@@ -171,29 +172,10 @@ def _among(rule: Unseen, ends: Tombstones | None, arrived: pa.Table, seen: pa.Ta
     gone = pc.fill_null(pc.equal(arrived.column(OP), DELETE), False)  # noqa: FBT003  pyarrow takes it by place
     incoming = arrived.filter(pc.invert(gone))
     buried = ends.among(seen, incoming=incoming) if extraction.complete else ends.among(seen, gone=arrived.filter(gone))
-    _require_plausible(extraction, lambda: buried.num_rows, lambda: ends.living_among(seen))
+    if extraction.complete:
+        require_plausible(extraction.table, shown=extraction.rows, gone=buried.num_rows, held=lambda: ends.living_among(seen))
     unseen = incoming if extraction.whole else rule.among(incoming, seen)
     return chain(unseen.to_batches(), buried.to_batches())
-
-
-def _require_plausible(extraction: Extraction, buried: Callable[[], int], held: Callable[[], int]) -> None:
-    """Stop where burying what a complete read does not show would rather follow a broken source than deletes.
-
-    Raises:
-        QualityError: It shows nothing, or lacks more than the declared share of what there was.
-    """
-    rule = extraction.table.deletes
-    if not extraction.complete or (not extraction.rows and rule.empty == "apply") or not (count := buried()):
-        return
-    if extraction.rows and (count <= FEW_DELETES or count <= rule.at_most * held()):
-        return
-    more = "raise `at_most`" if extraction.rows else "declare `empty: apply`"
-    raise QualityError(
-        f"{count} of {held()} keys vanished from the source" if extraction.rows else f"the source shows no row, where there were {count}",
-        where=f"{extraction.table.source}.{extraction.table.name}",
-        expected=f"at most a share of {rule.at_most:g}" if extraction.rows else "",
-        next_step=f"See that the source is whole; if these rows were deleted, {more} under `deletes` for this run.",
-    )
 
 
 def _agree(lake: Lake, table: Table, extraction: Extraction, incoming: pa.Schema) -> None:

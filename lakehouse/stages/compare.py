@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.engines.observed import Observed, Seen
-from lakehouse.errors import QualityError, UsageError
+from lakehouse.errors import UsageError
 from lakehouse.layout import BATCH
 from lakehouse.model.measure import Span, bucket
 from lakehouse.model.reconciliation import FIRST_KEYS, Difference, Reconciled
@@ -21,6 +21,7 @@ from lakehouse.model.types import INTEGERS
 from lakehouse.sources.measure import Measured
 from lakehouse.transform.arrow import arrow_schema
 from lakehouse.transform.measure import sequence
+from lakehouse.transform.vanished import require_plausible
 from lakehouse.transform.zone import start_of
 
 if TYPE_CHECKING:
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
 ROWS_A_BUCKET, BUCKETS, ROWS_AT_ONCE = 256, 4_096, 2_048
 """How fine the first cut is, how many buckets it makes at most, and up to how many rows of a differing one are read."""
 SPANS_AT_ONCE = 100
-FEW_DELETES = 100
-"""So many deletes are believed whatever their share is."""
 
 
 def compare(lake: Lake, table: Table, *, since: Cursor | None = None) -> Difference:
@@ -79,30 +78,8 @@ def sweep(lake: Lake, table: Table) -> Difference:
     with lake.engine() as engine:
         comparison = _Comparison(lake, engine, table, bronze, keys_only=True)
         found = comparison.difference()
-        require_plausible(table, found.report, comparison.held)
+        require_plausible(table, shown=found.report.compared, gone=found.report.surplus, held=lambda: comparison.held)
         return found
-
-
-def require_plausible(table: Table, report: Reconciled, held: int) -> None:
-    """Stop where burying what is surplus would rather follow a broken source than deletes.
-
-    Raises:
-        QualityError: The source is empty, or lacks more than the declared share of what bronze has.
-    """
-    rule, where = table.deletes, f"{table.source}.{table.name}"
-    if report.surplus and not report.compared and rule.empty == "stop":
-        raise QualityError(
-            f"the source shows no row where bronze has {held} keys",
-            where=where,
-            next_step="See that the source is whole; if all were deleted, declare `empty: apply` under `deletes` for this run.",
-        )
-    if report.surplus > max(rule.at_most * held, FEW_DELETES) and report.compared:
-        raise QualityError(
-            f"{report.surplus} of {held} keys vanished from the source",
-            where=where,
-            expected=f"at most a share of {rule.at_most:g}",
-            next_step="See that the source is whole; if these rows were deleted, raise `at_most` under `deletes` for this run.",
-        )
 
 
 class _Comparison:

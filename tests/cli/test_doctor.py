@@ -18,7 +18,7 @@ from lakehouse.model.health import Check
 from lakehouse.pipeline import doctor as room
 from lakehouse.pipeline.skeleton import make_project
 from lakehouse.settings import Azure
-from lakehouse.sources.database import connect
+from lakehouse.sources.connect import connect
 from lakehouse.sources.server import ask
 from lakehouse.storage.place import Places
 from tests.bridge import Bridge

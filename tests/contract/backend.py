@@ -16,7 +16,8 @@ import pymysql
 
 from lakehouse.model.run import Window
 from lakehouse.model.table import Table
-from lakehouse.sources.database import Database, Described, connect
+from lakehouse.sources.connect import connect
+from lakehouse.sources.database import Database, Described
 from tests.bridge import Bridge, address
 
 ALWAYS = Window()

@@ -10,7 +10,8 @@ import pytest
 from sqlglot import exp
 
 from lakehouse.model.run import Window
-from lakehouse.sources.database import Database, connect
+from lakehouse.sources.connect import connect
+from lakehouse.sources.database import Database
 from tests.contract.backend import Backend, define
 
 if TYPE_CHECKING:

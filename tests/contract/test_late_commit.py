@@ -17,7 +17,8 @@ import pytest
 from lakehouse import Lakehouse
 from lakehouse.errors import SourceBusyError
 from lakehouse.sources import horizon
-from lakehouse.sources.database import Database, connect
+from lakehouse.sources.connect import connect
+from lakehouse.sources.database import Database
 from tests.lakes import write_project
 from tests.servers import Postgres, address
 

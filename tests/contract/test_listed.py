@@ -2,7 +2,7 @@
 
 import pytest
 
-from lakehouse.sources.database import connect
+from lakehouse.sources.connect import connect
 from lakehouse.sources.dialect import ListedTable
 from tests.contract.backend import Backend
 

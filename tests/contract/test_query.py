@@ -10,7 +10,8 @@ from lakehouse.errors import ContractError, SourceError
 from lakehouse.model.run import Window
 from lakehouse.model.sample import Sample
 from lakehouse.model.table import Table
-from lakehouse.sources.database import Database, connect
+from lakehouse.sources.connect import connect
+from lakehouse.sources.database import Database
 from tests.contract.backend import Backend, define
 
 COLUMNS = {"id": "bigint", "name": "string", "at": "timestamp"}

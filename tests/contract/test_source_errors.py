@@ -13,7 +13,7 @@ import pytest
 
 from lakehouse.errors import ContractError, LakehouseError, SourceError, SourceUnreachableError, UsageError
 from lakehouse.model.run import Window
-from lakehouse.sources.database import connect
+from lakehouse.sources.connect import connect
 from tests import mariadb
 from tests.bridge import Bridge
 from tests.bridge import address as address_of_bridge

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from lakehouse.model.types import DataType
-from lakehouse.sources import mysql, postgres, sqlite, tsql
+from lakehouse.sources import mysql_types as mysql
+from lakehouse.sources import postgres, sqlite, tsql
 
 PAGE = (Path(__file__).parents[3] / "docs/types.md").read_text(encoding="utf-8")
 
