@@ -30,7 +30,7 @@ def require_plausible(table: Table, *, shown: int, gone: int, held: Callable[[],
     rule, where = table.deletes, f"{table.source}.{table.name}"
     if gone and not shown and rule.empty == "stop":
         raise QualityError(
-            f"the source shows no row where bronze has {held()} keys",
+            f"the source shows no row where there were {held()}",
             where=where,
             next_step="See that the source is whole; if all were deleted, declare `empty: apply` under `deletes` for this run.",
         )
