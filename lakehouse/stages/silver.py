@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 
 from lakehouse.errors import QualityError
-from lakehouse.layout import BATCH, DEFINITION, EXTRACTED_AT, FAILED_CHECKS, IS_CURRENT, OP, REJECT, RUN_ID, consumed
+from lakehouse.layout import BATCH, DEFINITION, EXTRACTED_AT, FAILED_CHECKS, IS_CURRENT, OP, REJECT, RUN_ID, TRUNCATE, consumed
 from lakehouse.model.run import Commit, Step
 from lakehouse.storage.frames import to_batches
 from lakehouse.transform.checks import failing_counts, require_no_stop
@@ -80,8 +80,8 @@ def fold(lake: Lake, metadata: Metadata, *, rebuild: bool = False) -> Step:
 
     if silver is None:
         silver = lake.make_table("silver", name, schema)
-    if whole:
-        parts = folding.parts(step.rows_in, int(lake.settings.memory_limit))
+    if whole or folding.reaches_all(new):
+        parts = folding.parts(step.rows_in if whole else bronze.rows(), int(lake.settings.memory_limit))
         step.rows_out = folding.rebuild(silver, commit, parts)
     elif not metadata.keys:
         step.rows_out = silver.append(folding.appended(new), commit)
@@ -116,7 +116,7 @@ def fold_in_memory(metadata: Metadata, bronze: pl.DataFrame, engine: Engine) -> 
     folding = _Folding(metadata, schema, lambda above: bronze.lazy().filter(pl.col(BATCH) > above), engine)
     versions = folding.versions()
     folding.require_sound(versions)
-    rows = folding.roles.folded(versions)
+    rows = folding.roles.folded(versions, folding.roles.ends(versions))
     folding.judge(rows)
     return Built(rows.select(folding.roles.schema.names), pl.DataFrame())
 
@@ -183,8 +183,11 @@ class _Folding:
         """
         required = [*self.roles.keys, SEQ]
         greatest = ordinal(new.collect_schema()[SEQ]).max()
+        rows = pl.col(OP).ne_missing(TRUNCATE) if self.roles.marked else pl.lit(value=True)
         facts = new.select(
-            pl.len().alias("_rows"), greatest.alias("_greatest"), *(pl.col(name).null_count().alias(name) for name in required)
+            pl.len().alias("_rows"),
+            greatest.alias("_greatest"),
+            *(pl.col(name).filter(rows if name != SEQ else pl.lit(value=True)).null_count().alias(name) for name in required),
         ).collect(engine="streaming")
         nulls = {self.roles.sequence if name == SEQ else name: facts[name][0] for name in required if facts[name][0]}
         if nulls:
@@ -194,6 +197,12 @@ class _Folding:
                 next_step="Correct these rows in the source, or declare other `keys` or `sequence_by`; bronze keeps what came.",
             )
         return int(facts["_rows"][0]), facts["_greatest"][0]
+
+    def reaches_all(self, new: pl.LazyFrame) -> bool:
+        """Whether the new versions can end other keys than their own."""
+        if not self.roles.ending:
+            return False
+        return self._metadata.snapshot_column is not None or new.filter(pl.col(OP) == TRUNCATE).select(pl.len()).collect().item() > 0
 
     def judge(self, rows: pl.DataFrame) -> None:
         """Count the rows about to be published that break each rule; of a history only those that would be current.
@@ -225,22 +234,22 @@ class _Folding:
 
     def rebuild(self, silver: Table, commit: Callable[[], Commit], parts: int) -> int:
         """Fold all of bronze, in so many parts of the keys; how many rows changed."""
-        identity, schema = self.roles.identity, self.roles.schema
+        identity, schema, ends = self.roles.identity, self.roles.schema, self.roles.ends(self.versions())
         if not silver.files() or not self.roles.keys or not schema.equals(silver.schema):
-            return silver.replace(self._all(parts) if self.roles.keys else self.appended(self.versions()), commit, schema)
+            return silver.replace(self._all(parts, ends) if self.roles.keys else self.appended(self.versions()), commit, schema)
         gone, came = [], []
         for part in range(parts):
             old = self._part(silver.scan(), part, parts).collect()
-            folded = self.roles.folded(self._part(self.versions(), part, parts)).select(old.columns)
+            folded = self.roles.folded(self._part(self.versions(), part, parts), ends).select(old.columns)
             self.judge(folded)
             lost, found = difference(old, folded, identity)
             gone.append(lost)
             came.append(found)
         return _apply(silver, pl.concat(gone), pl.concat(came), identity, commit())
 
-    def _all(self, parts: int) -> Iterator[pa.RecordBatch]:
+    def _all(self, parts: int, ends: pl.DataFrame | None) -> Iterator[pa.RecordBatch]:
         for part in range(parts):
-            folded = self.roles.folded(self._part(self.versions(), part, parts))
+            folded = self.roles.folded(self._part(self.versions(), part, parts), ends)
             self.judge(folded)
             yield from to_batches(folded, self.roles.schema)
 
@@ -251,9 +260,15 @@ class _Folding:
         """What the new versions change: (identities to take out, rows to put in).
 
         Versions above all that was consumed extend the open row of their key;
-        a key with any other is folded again from all its bronze rows.
+        a key with any other is folded again from all its bronze rows, and so is every one where what stands never decides.
         """
         roles, came = self.roles, new.collect()
+        if roles.again:
+            keys = came.select(roles.keys).unique().lazy()
+            versions = self.versions()
+            rows = roles.folded(versions.join(keys, on=roles.keys, how="semi", nulls_equal=True), roles.ends(versions))
+            old = silver.scan().join(keys, on=roles.keys, how="semi", nulls_equal=True).collect()
+            return difference(old, rows.select(old.columns), roles.identity)
         late = roles.undecided(came, silver.scan(), silver.number(roles.sequence_id))
         again = self.versions().join(late.lazy(), on=roles.keys, how="semi")
         ahead = came.join(late, on=roles.keys, how="anti")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from lakehouse.layout import BATCH, DELETE, EXTRACTED_AT, OP, RUN_ID
+from lakehouse.layout import BATCH, DELETE, EXTRACTED_AT, OP, RUN_ID, TRUNCATE
 from lakehouse.transform.names import quote
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Rowwise:
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """The table's own columns as silver keeps them, in their order."""
-        return tuple(self._cleaned)
+        return tuple(name for level in (self._cleaned, self._derived) for name in level if name not in self.table.exclude)
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -67,7 +67,8 @@ class Rowwise:
     @cached_property
     def words(self) -> str:
         """The words of the table's file that the plan comes from, for messages."""
-        return "apply_as_deletes"
+        given = (("apply_as_deletes", self.table.apply_as_deletes), ("apply_as_truncates", self.table.apply_as_truncates))
+        return ", ".join(word for word, text in given if text)
 
     @cached_property
     def _cleaned(self) -> Mapping[str, tuple[str, pa.DataType]]:
@@ -84,10 +85,13 @@ class Rowwise:
     @cached_property
     def _marks(self) -> Mapping[str, tuple[str, pa.DataType]]:
         """What the table's conditions say of a row: `_op`, and a boolean column for each rule that judges rows."""
-        if not self.table.apply_as_deletes:
-            return {}
         own = OP if OP in self.bronze.names else "null"
-        return {OP: (f"case when ({self.table.apply_as_deletes}) then '{DELETE}' else {own} end", pa.string())}
+        said = [(self.table.apply_as_truncates, TRUNCATE), (self.table.apply_as_deletes, DELETE)]
+        whens = " ".join(f"when ({condition}) then '{mark}'" for condition, mark in said if condition)
+        if not whens:
+            return {}
+        buried = f"when {own} = '{DELETE}' then {own} " if OP in self.bronze.names else ""
+        return {OP: (f"case {buried}{whens} else {own} end", pa.string())}
 
 
 def _texts(level: Mapping[str, tuple[str, pa.DataType]]) -> str:
