@@ -71,7 +71,8 @@ class Catalog:
             table = self.tables[name]
             rules = {rule: [expectation.that, expectation.otherwise] for rule, expectation in table.expect.items()}
             types = {column: str(shape.type) for column, shape in table.columns.items()}
-            deletes = [table.apply_as_deletes] if table.apply_as_deletes else []
+            deletes: list[object] = [table.apply_as_deletes] if table.apply_as_deletes else []
+            deletes += ["as_row"] if table.deletes.as_row else []
             odd = [table.odd_cursors, table.cursor_zone] if table.odd_cursors != "stop" else []
             words: list[object] = [
                 table.mode,

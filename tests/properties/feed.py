@@ -33,12 +33,13 @@ class Feed(NamedTuple):
 
 
 class Stands(NamedTuple):
-    """A state of a key: what it shows (None: it is not there), from when, and by which batch."""
+    """A state of a key: what it shows (None: it is not there), from when, by which batch, and the instant that said so."""
 
     since: int
     shows: tuple[Any, ...] | None
     deleted: bool
     batch: int
+    said: int
 
 
 def _least_first(value: int | None) -> tuple[bool, int]:
@@ -61,21 +62,21 @@ def _states(events: list[Event], ends: dict[int, int], feed: Feed) -> list[Stand
         while pending and pending[0] <= event.seq:
             at = pending.pop(0)
             if alive and shown is not None and shown.seq < at:
-                states.append(_gone(at, shown, feed, ends[at]))
+                states.append(_gone(at, at, shown, feed, ends[at]))
                 alive = False
         if event.op == "delete":
             if alive and shown is not None:
                 at = event.seq if event.seq > shown.seq else event.seq + 1  # a number has no time: it was seen at the next one
-                states.append(_gone(at, shown, feed, event.batch))
+                states.append(_gone(at, event.seq, shown, feed, event.batch))
             alive = False
             continue
         before = shown if alive else None
         value, note = _kept("value", event, before, feed), _kept("note", event, before, feed)
         shown, alive = event._replace(value=value, note=note), True
-        states.append(Stands(event.seq, _shows(shown), False, event.batch))
+        states.append(Stands(event.seq, _shows(shown), False, event.batch, event.seq))
     for at in pending:
         if alive and shown is not None and shown.seq < at:
-            states.append(_gone(at, shown, feed, ends[at]))
+            states.append(_gone(at, at, shown, feed, ends[at]))
             alive = False
     return states
 
@@ -89,8 +90,8 @@ def _shows(event: Event) -> tuple[Any, ...]:
     return (event.seq, event.then, event.value, event.note)
 
 
-def _gone(at: int, shown: Event, feed: Feed, batch: int) -> Stands:
-    return Stands(at, _shows(shown) if feed.as_row else None, True, batch)
+def _gone(at: int, said: int, shown: Event, feed: Feed, batch: int) -> Stands:
+    return Stands(at, _shows(shown) if feed.as_row else None, True, batch, said)
 
 
 def _by_key(events: Iterable[Event]) -> dict[int, list[Event]]:
@@ -116,20 +117,23 @@ def silver(events: list[Event], feed: Feed) -> set[Row]:
     return rows
 
 
-def _counting(states: list[Stands]) -> list[Stands]:
-    """The states that last: a delete that the next row overtakes was none, and of one instant the last counts."""
+def _counting(states: list[Stands], feed: Feed) -> list[Stands]:
+    """The states that last: of one instant the last, and a delete that the next row overtakes only parts the two rows."""
     lasting: list[Stands] = []
     for place, state in enumerate(states):
-        after = states[place + 1 :]
-        if state.deleted and any(not later.deleted and later.since <= state.since for later in after):
-            continue
-        lasting.append(state)
-    return [state for place, state in enumerate(lasting) if place + 1 == len(lasting) or lasting[place + 1].since > state.since]
+        following = next((later.since for later in states[place + 1 :] if not later.deleted), None)
+        if not state.deleted or following is None or following > state.since:
+            lasting.append(state)
+        elif following > state.said and not feed.as_row:
+            lasting.append(state._replace(since=following))
+    return [
+        state for place, state in enumerate(lasting) if state.deleted or place + 1 == len(lasting) or lasting[place + 1].since > state.since
+    ]
 
 
 def _history(key: int, states: list[Stands], feed: Feed) -> set[Row]:
     intervals: list[list[Any]] = []
-    for state in _counting(states):
+    for state in _counting(states, feed):
         content = (
             None
             if state.shows is None

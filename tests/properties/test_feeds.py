@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
 import pytest
+from deltalake import DeltaTable
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lakehouse.engines.duck import Duck
+from lakehouse.lake import Lake
+from lakehouse.model.run import Commit
 from lakehouse.model.table import Table
+from lakehouse.settings import Settings
+from lakehouse.stages.silver import fold, fold_in_memory
+from lakehouse.storage.frames import to_batches
 from lakehouse.transform.fold import row_hash
 from lakehouse.transform.rowwise import Rowwise
 from lakehouse.transform.versions import Versions
+from tests.lakes import write_project
 from tests.properties.feed import Event, Feed, silver
 from tests.properties.model import Row
 
@@ -129,7 +142,7 @@ def agree(batches: Rows, feed: Feed, order: list[int]) -> None:
 orders = st.permutations(range(25))
 
 
-@settings(max_examples=700, deadline=None, suppress_health_check=CHECKS)
+@settings(max_examples=800, deadline=None, suppress_health_check=CHECKS)
 @given(cuts, feeds, orders)
 def test_a_feed_in_any_order_is_the_model(batches: Rows, feed: Feed, order: list[int]) -> None:
     agree(batches, feed, order)
@@ -140,3 +153,83 @@ def test_a_feed_in_any_order_is_the_model(batches: Rows, feed: Feed, order: list
 @given(cuts, feeds, orders)
 def test_a_feed_in_any_order_is_the_model_long(batches: Rows, feed: Feed, order: list[int]) -> None:
     agree(batches, feed, order)
+
+
+@pytest.fixture(scope="module")
+def duck() -> Iterator[Duck]:
+    engine = Duck(256 * 1024**2)
+    yield engine
+    engine.close()
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=CHECKS)
+@given(cuts, feeds)
+def test_a_feed_in_memory_is_the_model(duck: Duck, batches: Rows, feed: Feed) -> None:
+    bronze = frame_of(said(batches, feed))
+    built = fold_in_memory(table_of(feed), bronze, duck.session)
+    assert shown(built.rows, feed) == without_t(silver(events_of(bronze), feed), feed)
+
+
+@contextmanager
+def lake_of(folder: Path, lake: str = "lake") -> Iterator[Lake]:
+    opened = Lake.open(folder, Settings.load(folder, lake=lake))
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def compacted(folder: Path) -> None:
+    """Bronze and silver in as few files as there can be, and no older ones."""
+    for layer in ("bronze", "silver"):
+        if (folder / "lake" / layer / "t").exists():
+            table = DeltaTable(str(folder / "lake" / layer / "t"))
+            table.optimize.compact()
+            table.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
+
+
+def agree_in_the_lake(batches: Rows, feed: Feed, pauses: list[str]) -> None:
+    """Append batch by batch, and fold, rebuild or compact after some of them: silver is the model's answer, and a rebuild's."""
+    batches = said(batches, feed)
+    with tempfile.TemporaryDirectory() as place:
+        folder = write_project(Path(place), {"metadata/sources/any.yml": "connection: any\n"})
+        file = folder / "metadata/tables/any/t.yml"
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps({"from": "t", **words(feed)}))
+        for number, batch in enumerate(batches, 1):
+            with lake_of(folder) as lake:
+                bronze = lake.table("bronze", "t") or lake.make_table("bronze", "t", BRONZE)
+                rows = frame_of([[]] * (number - 1) + [batch]).with_columns(pl.lit(bronze.batch + 1).alias("_batch"))
+                bronze.append(to_batches(rows, BRONZE), lambda: Commit("run", "bronze"))
+                done = "fold" if number == len(batches) else pauses[(number - 1) % len(pauses)]
+                if done != "wait":
+                    fold(lake, lake.catalog.tables["t"], rebuild=done == "rebuild")
+            if done == "compact":
+                compacted(folder)
+        with lake_of(folder) as lake:
+            seen = lake.table("bronze", "t")
+            made = lake.table("silver", "t")
+            assert seen is not None
+            assert made is not None
+            found, version = made.scan().collect(), made.version
+            assert shown(found, feed) == without_t(silver(events_of(seen.scan().collect()), feed), feed)
+            assert fold(lake, lake.catalog.tables["t"]).status == "unchanged"
+            fold(lake, lake.catalog.tables["t"], rebuild=True)
+            assert made.scan().collect().sort(pl.all()).equals(found.sort(pl.all()))
+            assert made.version == version + 1
+
+
+pauses = st.lists(st.sampled_from(["fold", "fold", "wait", "rebuild", "compact"]), min_size=1, max_size=4)
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=CHECKS)
+@given(cuts, feeds, pauses)
+def test_a_feed_in_the_lake_is_the_model(batches: Rows, feed: Feed, pauses: list[str]) -> None:
+    agree_in_the_lake(batches, feed, pauses)
+
+
+@pytest.mark.long
+@settings(max_examples=1_500, deadline=None, suppress_health_check=CHECKS)
+@given(cuts, feeds, pauses)
+def test_a_feed_in_the_lake_is_the_model_long(batches: Rows, feed: Feed, pauses: list[str]) -> None:
+    agree_in_the_lake(batches, feed, pauses)
