@@ -139,6 +139,17 @@ class Table(Applying):
         return self.mode in ("snapshot", "change_tracking") or self.deletes.detect == "sweep"
 
     @property
+    def ends_keys(self) -> bool:
+        """Whether anything can end a key."""
+        said = self.apply_as_deletes or self.apply_as_truncates or self.snapshot_column or self.replace_partitions
+        return self.buries or bool(said)
+
+    @property
+    def shows_deletes(self) -> bool:
+        """Whether silver shows a delete as a row."""
+        return self.deletes.as_row
+
+    @property
     def origin(self) -> str:
         """What people look at in the source: its table, or the query by the place where it stands."""
         return self.object or "(the table's query)"
@@ -162,7 +173,7 @@ class Table(Applying):
         if len(set(self.keys)) < len(self.keys):
             raise Misfit("`keys` names a column twice", "keys")
         self._agree_on_deletes()
-        for found, *place in misfits(self):
+        for found, *place in misfits(self, self):
             raise Misfit(found, *place)
         if self.partitions > 1:
             self._agree_on_partitions()
