@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from lakehouse.model.table import Columns, Expectation
-from lakehouse.model.words import ColumnName, Frozen, Misfit, Sentence, TableName
+from lakehouse.model.table import Expectation
+from lakehouse.model.words import ColumnName, Columns, Frozen, Misfit, Sentence, TableName
 
 
 class Calendar(Frozen):
