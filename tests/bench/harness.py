@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from math import isnan, nan
 from pathlib import Path
 from statistics import median
 
@@ -22,11 +23,15 @@ ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 
 @dataclass(frozen=True)
 class Taken:
-    """What one process took; `cpu` is user and system seconds of it and its children, `peak_mb` its greatest resident memory."""
+    """What one process took; `cpu` is user and system seconds of it and its children, `peak_mb` its greatest resident memory.
+
+    `written_mb` is what the files it made or lengthened grew by, where that was looked at.
+    """
 
     wall: float
     cpu: float
     peak_mb: float
+    written_mb: float = nan
 
 
 Variants = Mapping[str, Callable[[], Sequence[str]]]
@@ -61,7 +66,9 @@ def interleave(variants: Mapping[str, Callable[[], Taken]], rounds: int = ROUNDS
 
 def middle(taken: Sequence[Taken]) -> Taken:
     """The medians of several runs; of the memory the greatest."""
-    return Taken(median(t.wall for t in taken), median(t.cpu for t in taken), max(t.peak_mb for t in taken))
+    return Taken(
+        median(t.wall for t in taken), median(t.cpu for t in taken), max(t.peak_mb for t in taken), median(t.written_mb for t in taken)
+    )
 
 
 def commit() -> str:
@@ -76,10 +83,12 @@ def report(workload: str, taken: Mapping[str, Sequence[Taken]], **facts: object)
     """Print a table of medians with their ratios to the first variant, and keep all figures as JSON."""
     first = middle(next(iter(taken.values())))
     print(f"\n{workload} ({commit()}, {', '.join(f'{name} {value}' for name, value in facts.items())})")
-    print(f"{'':32}{'wall s':>9}{'x':>7}{'cpu s':>9}{'x':>7}{'peak MB':>9}")
+    print(f"{'':32}{'wall s':>9}{'x':>7}{'cpu s':>9}{'x':>7}{'peak MB':>9}{'MB out':>9}")
     for name, runs in taken.items():
         t = middle(runs)
-        print(f"{name:32}{t.wall:9.3f}{t.wall / first.wall:7.2f}{t.cpu:9.3f}{t.cpu / first.cpu:7.2f}{t.peak_mb:9.0f}")
+        print(
+            f"{name:32}{t.wall:9.3f}{t.wall / first.wall:7.2f}{t.cpu:9.3f}{t.cpu / first.cpu:7.2f}{t.peak_mb:9.0f}{'' if isnan(t.written_mb) else f'{t.written_mb:9.1f}'}"
+        )
     keep(workload, **facts, runs={name: [asdict(t) for t in runs] for name, runs in taken.items()})
 
 
