@@ -142,7 +142,7 @@ def agree(batches: Rows, feed: Feed, order: list[int]) -> None:
 orders = st.permutations(range(25))
 
 
-@settings(max_examples=800, deadline=None, suppress_health_check=CHECKS)
+@settings(max_examples=1_400, deadline=None, suppress_health_check=CHECKS)
 @given(cuts, feeds, orders)
 def test_a_feed_in_any_order_is_the_model(batches: Rows, feed: Feed, order: list[int]) -> None:
     agree(batches, feed, order)

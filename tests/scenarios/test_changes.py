@@ -90,6 +90,25 @@ def test_a_word_that_names_no_column_of_the_source_fails_its_table(tmp_path: Pat
     assert "metadata/tables/shop/t.yml: track" in error["message"]
 
 
+@pytest.mark.parametrize("history", ["scd1", "scd2"])
+def test_silver_may_do_without_the_column_that_orders(tmp_path: Path, history: str) -> None:
+    words = f"mode: full\nkeys: id\nsequence_by: n\nhistory: {history}\nexclude: n\ncolumns: {{id: bigint, n: bigint, v: string}}\n"
+    project = project_of(tmp_path, words, "create table t (id, n, v)", "insert into t values (1, 5, 'a'), (2, 5, 'a')")
+    run(project, "insert into t values (1, 3, 'late'), (2, 7, 'new'), (3, 1, 'old')")
+    current = " where is_current" if history == "scd2" else ""
+    assert rows(project, f"select id, v from silver.t{current}") == [(1, "a"), (2, "new"), (3, "old")]
+    run(project, "insert into t values (1, 9, 'b')")
+    assert rows(project, f"select id, v from silver.t{current}") == [(1, "b"), (2, "new"), (3, "old")]
+
+
+def test_a_source_that_calls_a_column_as_silver_calls_its_own(tmp_path: Path) -> None:
+    words = "mode: snapshot\nkeys: id\ndeletes: {as_row: true}\n"
+    project = write_project(tmp_path, {**SOURCE, "metadata/tables/shop/t.yml": f"from: t\n{words}"})
+    change_source(project / "source.db", "create table t (id bigint, is_deleted bigint)")
+    (step,) = [step for step in open_shop(project).run().steps if step.status == "failed"]
+    assert "the source has a column is_deleted" in (step.error or {})["message"]
+
+
 NAMES = ["Order", "select", "group", "Value2", "x" * 63]
 
 
