@@ -251,7 +251,7 @@ class _Folding:
         for part in range(parts):
             folded = self.roles.folded(self._part(self.versions(), part, parts), ends)
             self.judge(folded)
-            yield from to_batches(folded, self.roles.schema)
+            yield from to_batches(folded.sort(*([IS_CURRENT] if self.roles.history else []), *self.roles.keys), self.roles.schema)
 
     def _part(self, frame: pl.LazyFrame, part: int, parts: int) -> pl.LazyFrame:
         return frame if parts == 1 else frame.filter(pl.struct(self.roles.keys).hash(seed=0) % parts == part)
@@ -270,13 +270,11 @@ class _Folding:
             old = silver.scan().join(keys, on=roles.keys, how="semi", nulls_equal=True).collect()
             return difference(old, rows.select(old.columns), roles.identity)
         late = roles.undecided(came, silver.scan(), silver.number(roles.sequence_id))
-        again = self.versions().join(late.lazy(), on=roles.keys, how="semi")
+        again = self.versions().join(late.lazy(), on=roles.keys, how="semi") if late.height else came.clear().lazy()
         ahead = came.join(late, on=roles.keys, how="anti")
-        standing = silver.scan().join(ahead.select(roles.keys).unique().lazy(), on=roles.keys, how="semi")
-        if roles.history:
-            standing = standing.filter(pl.col(IS_CURRENT))
-        standing = standing.collect().lazy()
+        standing = silver.lookup(ahead.select(roles.keys).unique(), current=roles.history).lazy()
         known = roles.standing(standing).select(came.columns)
         rows = roles.folded(pl.concat([known, ahead.lazy(), again], how="vertical"))
-        old = pl.concat([standing, silver.scan().join(late.lazy(), on=roles.keys, how="semi")], how="vertical").collect()
+        others = [silver.scan().join(late.lazy(), on=roles.keys, how="semi")] if late.height else []
+        old = pl.concat([standing, *others], how="vertical").collect()
         return difference(old, rows.select(old.columns), roles.identity)

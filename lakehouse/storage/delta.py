@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,8 @@ from obstore.exceptions import BaseError
 from lakehouse.errors import StorageError
 from lakehouse.layout import FENCE
 from lakehouse.storage.commits import Written, conflict, is_overtaken, properties, settle
-from lakehouse.storage.files import LiveFile, live_files, overlapping
-from lakehouse.storage.parquet import CHECKSUM, WrittenFile, read_file, write_files
+from lakehouse.storage.files import LiveFile, live_files
+from lakehouse.storage.parquet import CHECKSUM, ROWS_A_CHANGED_FILE, WrittenFile, read_file, write_files
 from lakehouse.storage.refusal import reading, reason
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from lakehouse.storage.effects import Effects
     from lakehouse.storage.leases import Turn
     from lakehouse.storage.place import Place
+    from lakehouse.storage.rewriting import Found
 
 CONFIGURATION: Mapping[str, str | None] = {
     "delta.enableExpiredLogCleanup": "false",
@@ -52,6 +54,7 @@ class Table:
         self._numbers: dict[str, int | None] = {}
         self._turn = turn
         self._written = Written()
+        self._found: Found | None = None
 
     @property
     def _delta(self) -> DeltaTable:
@@ -168,7 +171,7 @@ class Table:
         """Put these rows, with a new schema where one is given, in the place of all there are, in one commit; how many they are."""
         shape = self.schema if schema is None else schema
         self._take_turn()
-        written = write_files(self._home, shape, batches, self._effects, self.name)
+        written = write_files(self._home, shape, batches, self._effects, self.name, rows_a_file=ROWS_A_CHANGED_FILE)
         self._commit(commit(), written, [], "replace", shape)
         return sum(file.rows for file in written)
 
@@ -202,38 +205,33 @@ class Table:
         """Commit numbers without rows."""
         self._commit(commit, [], [], "mark")
 
+    def lookup(self, keys: pl.DataFrame, *, current: bool = False) -> pl.DataFrame:
+        """The rows with one of these keys (distinct, none NULL), of a history on request only the current ones, whole; in no order.
+
+        An `apply` at the same version that takes out rows among them does not search for them again.
+        """
+        from lakehouse.storage.rewriting import PATH, look_up  # noqa: PLC0415  as in `scan`
+
+        self._found = look_up(self, keys, current=current)
+        return self._found.rows.drop(PATH)
+
     def apply(self, gone: pl.DataFrame, came: pl.DataFrame, match: Sequence[str], commit: Commit) -> int:
         """Take out the rows whose `match` columns stand in `gone` and add `came`, in one commit; how many files it rewrote.
 
-        Only files that hold such rows are rewritten (copy on write); NULL matches NULL. Memory is the change, not the table.
+        `storage/rewriting.py` chooses how, and the commit's facts say what it chose. NULL matches NULL.
         """
-        from lakehouse.storage.frames import to_batches  # noqa: PLC0415
+        from lakehouse.storage.rewriting import groups, plan  # noqa: PLC0415  as in `scan`
 
         self._take_turn()
-        match = list(match)
-        lost = gone.select(match).unique()
-        touched = self._holding(lost)
-        kept = self.scan(touched).join(lost.lazy(), on=match, how="anti", nulls_equal=True) if touched else None
-        schema = self.schema
-        frames: list[Iterable[pl.DataFrame]] = (
-            [[came]] if kept is None else [kept.collect_batches(chunk_size=131_072, maintain_order=True), [came]]
-        )
-        written = self._write(batch for frame in frames for part in frame for batch in to_batches(part, schema))
-        self._commit(commit, written, touched, "apply")
-        return len(touched)
+        lost = gone.select(list(match)).unique()
+        chosen, self._found = plan(self, lost, self._found), None
+        written = [file for rows in groups(self, chosen.touched, lost, came) for file in self._write(rows, ROWS_A_CHANGED_FILE)]
+        commit = replace(commit, facts={**commit.facts, "rewriting": chosen.facts})
+        self._commit(commit, written, chosen.touched, "apply")
+        return len(chosen.touched)
 
-    def _holding(self, lost: pl.DataFrame) -> list[LiveFile]:
-        if lost.is_empty():
-            return []
-        candidates = overlapping(self.files(lost.columns), lost)
-        if not candidates:
-            return []
-        rows = self.scan(candidates, paths_as="_path").join(lost.lazy(), on=lost.columns, how="semi", nulls_equal=True)
-        names = {str(path).rsplit("/", 1)[-1] for path in rows.select("_path").unique().collect()["_path"]}
-        return [file for file in candidates if file.path.rsplit("/", 1)[-1] in names]
-
-    def _write(self, batches: Iterable[pa.RecordBatch]) -> list[WrittenFile]:
-        return write_files(self._home, self.schema, self._led(batches), self._effects, self.name)
+    def _write(self, batches: Iterable[pa.RecordBatch], rows_a_file: int | None = None) -> list[WrittenFile]:
+        return write_files(self._home, self.schema, self._led(batches), self._effects, self.name, rows_a_file=rows_a_file)
 
     def _led(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """The batches; before the first row is written no other run writes the table."""

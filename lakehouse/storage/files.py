@@ -55,9 +55,26 @@ def live_files(actions: pa.Table, place: str, bounded: Iterable[pa.Field]) -> li
 
 
 def overlapping(files: list[LiveFile], rows: pl.DataFrame) -> list[LiveFile]:
-    """The files that can hold one of the rows, by their bounds of the rows' columns; NULL may be anywhere."""
+    """The files that can hold one of the rows, by their bounds of each of the rows' columns; NULL may be anywhere."""
     for column in rows.columns:
-        low, high = rows[column].min(), rows[column].max()
-        if not rows[column].null_count() and low is not None:
-            files = [file for file in files if column not in file.least or (file.least[column] <= high and file.greatest[column] >= low)]
+        values = rows[column]
+        if not values.null_count() and len(values):
+            files = _around(files, column, values)
     return files
+
+
+def _around(files: list[LiveFile], column: str, values: pl.Series) -> list[LiveFile]:
+    """The files between whose bounds of a column at least one of the values lies, and those without bounds."""
+    import polars as pl  # noqa: PLC0415  a run without changes does not load it
+
+    bounded = [file for file in files if column in file.least and column in file.greatest]
+    if not (values.dtype.is_integer() or values.dtype.is_(pl.String) or values.dtype.is_temporal()):
+        low, high = values.min(), values.max()
+        apart = {file.path for file in bounded if not (file.least[column] <= high and file.greatest[column] >= low)}
+    else:
+        ordered = values.unique().sort()
+        least = pl.Series([file.least[column] for file in bounded], dtype=values.dtype)
+        greatest = pl.Series([file.greatest[column] for file in bounded], dtype=values.dtype)
+        none = ordered.search_sorted(least, side="left") == ordered.search_sorted(greatest, side="right")
+        apart = {file.path for file, nothing in zip(bounded, none, strict=True) if nothing}
+    return [file for file in files if file.path not in apart]

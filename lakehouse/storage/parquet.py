@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from lakehouse.storage.effects import Effects
     from lakehouse.storage.place import Place
 
-ROWS_A_FILE = 2_000_000
+ROWS_A_FILE, ROWS_A_CHANGED_FILE = 2_000_000, 262_144
+"""Rows of a file that is only ever added, and of one whose rows change: a change writes whole files anew."""
 ROWS_A_GROUP, BYTES_A_GROUP = 262_144, 64 * 1024**2
 MAX_STATISTIC_TEXT = 64
 MAX_EXACT_DIGITS = 15
@@ -111,8 +112,10 @@ def checksum_of(checksums: Iterable[str]) -> str | None:
     return xxhash.xxh3_128("".join(each).encode()).hexdigest() if len(each) > 1 else each[0] if each else None
 
 
-def write_files(place: Place, schema: pa.Schema, batches: Iterable[pa.RecordBatch], effects: Effects, where: str) -> list[WrittenFile]:
-    """The files that hold all rows of `batches`, in order, each of about `ROWS_A_FILE` rows; none for no rows.
+def write_files(
+    place: Place, schema: pa.Schema, batches: Iterable[pa.RecordBatch], effects: Effects, where: str, *, rows_a_file: int | None = None
+) -> list[WrittenFile]:
+    """The files that hold all rows of `batches`, in order, each of about `rows_a_file` rows (`ROWS_A_FILE`); none for no rows.
 
     Memory is one row group, whatever the number of rows. The bytes outlive a loss of power; their names do when the place settles them.
 
@@ -120,9 +123,10 @@ def write_files(place: Place, schema: pa.Schema, batches: Iterable[pa.RecordBatc
         StorageError: The place takes no file.
     """
     files: list[WrittenFile] = []
+    most = min(ROWS_A_FILE, rows_a_file or ROWS_A_FILE)
     groups = _row_groups(schema, batches)
     while (first := next(groups, None)) is not None:
-        files.append(effects.do(f"write {where}", partial(_write_file, place, schema, first, groups), whole=False))
+        files.append(effects.do(f"write {where}", partial(_write_file, place, schema, first, groups, most), whole=False))
     return files
 
 
@@ -138,7 +142,7 @@ def _row_groups(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterato
         yield pa.Table.from_batches(pending, schema)
 
 
-def _write_file(place: Place, schema: pa.Schema, first: pa.Table, groups: Iterator[pa.Table]) -> WrittenFile:
+def _write_file(place: Place, schema: pa.Schema, first: pa.Table, groups: Iterator[pa.Table], most: int) -> WrittenFile:
     path = f"part-{uuid.uuid4()}.parquet"
     sink = _Sink(place, path)
     footers: list[pq.FileMetaData] = []
@@ -150,7 +154,7 @@ def _write_file(place: Place, schema: pa.Schema, first: pa.Table, groups: Iterat
         while group is not None:
             writer.write_table(group, row_group_size=ROWS_A_GROUP)
             rows += group.num_rows
-            group = next(groups, None) if rows < ROWS_A_FILE else None
+            group = next(groups, None) if rows < most else None
     sink.close()
     place.settle(path)
     return WrittenFile(path, sink.size, rows, _statistics(footers[0], schema), sink.checksum())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,7 +68,7 @@ def changed(kind: str, rows: int, count: int) -> pl.Series:
     new = count // 20
     old = count - new
     if kind == "recent":
-        ids = range(rows - old + 1, rows + 1)
+        ids: Iterable[int] = range(rows - old + 1, rows + 1)
     elif kind == "uniform":
         ids = range(1, old * (rows // old) + 1, rows // old)
     else:

@@ -78,9 +78,10 @@ class Ways:
     def resident(self, title: str) -> None:
         """The product's step and the hand-made one in this process, where everything is imported."""
         by_hand = getattr(rewrite, self.work)
-        seconds: dict[str, list[float]] = {"by hand": [], "lakehouse": []}
+        names = ("by hand", "lakehouse")
+        seconds: dict[str, list[float]] = {}
         for turn in range(ROUNDS + 1):
-            for name in list(seconds)[:: 1 if turn % 2 else -1]:
+            for name in names[:: 1 if turn % 2 else -1]:
                 copy(self.state.folder, self.at)
                 settle_disk()
                 with Lake.open(self.state.project, self.state.settings(self.at)) as lake:
@@ -92,15 +93,12 @@ class Ways:
                     else:
                         by_hand(str(self.state.silver(self.at)), str(self.state.changes))
                     if turn:
-                        seconds[name].append(time.perf_counter() - begun)
+                        seconds.setdefault(name, []).append(time.perf_counter() - begun)
                         seconds.setdefault(f"{name}, cpu", []).append(time.process_time() - used)
                 shutil.rmtree(self.at)
-            seconds = {name: seconds[name] for name in ("by hand", "lakehouse", "by hand, cpu", "lakehouse, cpu") if name in seconds}
         each = {name: median(values) for name, values in seconds.items()}
         print(f"{title}, resident: {', '.join(f'{name} {1000 * value:.0f} ms' for name, value in each.items())}", end="; ")
-        print(
-            f"lakehouse is {each['lakehouse'] / each['by hand']:.2f} x by hand, {each['lakehouse, cpu'] / each['by hand, cpu']:.2f} x in cpu"
-        )
+        print(f"x {each['lakehouse'] / each['by hand']:.2f}, of cpu x {each['lakehouse, cpu'] / each['by hand, cpu']:.2f}")
         keep(f"{title}-resident", seconds=seconds)
 
 

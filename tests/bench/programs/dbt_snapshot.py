@@ -1,4 +1,4 @@
-"""What dbt does: a snapshot by timestamp in DuckDB; `begin` makes the history that is there, `snapshot` takes the changes in."""
+"""What dbt does: a snapshot by timestamp in DuckDB; `begin` makes the history, `snapshot` takes the changes in."""
 
 import sys
 from pathlib import Path
@@ -10,7 +10,7 @@ select * from read_parquet('{rows}')
 {{% endsnapshot %}}
 """
 FILES = {
-    "dbt_project.yml": "name: bench\nversion: '1'\nprofile: bench\nsnapshot-paths: [snapshots]\nflags: {send_anonymous_usage_stats: false}\n",
+    "dbt_project.yml": "name: bench\nprofile: bench\nflags: {send_anonymous_usage_stats: false}\n",
     "profiles.yml": "bench:\n  target: here\n  outputs:\n    here: {type: duckdb, path: dim.duckdb, threads: 2}\n",
     "snapshots/dim.sql": SNAPSHOT.format(rows=rows),
 }
@@ -22,14 +22,15 @@ if work == "begin":
     import duckdb
 
     history = f"""create table dim as select id, name, country, segment, score, changed_at, md5(id || '|' || changed_at) as dbt_scd_id,
-        changed_at as dbt_updated_at, changed_at as dbt_valid_from, lead(changed_at) over (partition by id order by changed_at) as dbt_valid_to
+        changed_at as dbt_updated_at, changed_at as dbt_valid_from,
+        lead(changed_at) over (partition by id order by changed_at) as dbt_valid_to
         from read_parquet('{rows}')"""
     with duckdb.connect(str(Path(folder, "dim.duckdb"))) as connection:
         connection.execute(history)
 else:
     import os
 
-    from dbt.cli.main import dbtRunner
+    from dbt.cli.main import dbtRunner  # type: ignore[import-not-found]  of the peers' environment
 
     os.chdir(folder)
     done = dbtRunner().invoke(["-q", "snapshot", "--profiles-dir", "."])

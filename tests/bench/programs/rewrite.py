@@ -1,14 +1,17 @@
-"""What a careful hand-made script does: find the touched files by the key column alone, write them anew, append what is new, commit once."""
+"""What a careful hand-made script does: find the touched files by the key column alone, write them anew, commit once."""
 
 import json
 import sys
 import time
 import uuid
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from deltalake import DeltaTable
 from deltalake.transaction import AddAction, RemoveAction
+
+File = dict[str, Any]
 
 
 def upsert(uri: str, changes: str) -> None:
@@ -34,23 +37,23 @@ def extend(uri: str, changes: str) -> None:
     _commit(table, touched, {"closed": closed.lazy(), "open": pl.concat([kept, opened.select(closed.columns).lazy()])})
 
 
-def _files(table: DeltaTable, low: int, high: int) -> list[dict]:
+def _files(table: DeltaTable, low: int, high: int) -> list[File]:
     actions = pl.DataFrame(table.get_add_actions(flatten=True))
     return actions.filter(pl.col("min.id") <= high, pl.col("max.id") >= low).to_dicts()
 
 
-def _uris(table: DeltaTable, files: list[dict]) -> list[str]:
+def _uris(table: DeltaTable, files: list[File]) -> list[str]:
     return [f"{table.table_uri.removeprefix('file://').rstrip('/')}/{file['path']}" for file in files]
 
 
-def _touched(table: DeltaTable, files: list[dict], lost: pl.DataFrame, where: pl.Expr = pl.lit(value=True)) -> list[dict]:  # noqa: B008
+def _touched(table: DeltaTable, files: list[File], lost: pl.DataFrame, where: pl.Expr = pl.lit(value=True)) -> list[File]:  # noqa: B008
     rows = pl.scan_parquet(_uris(table, files), include_file_paths="path").filter(where).join(lost.lazy(), on="id", how="semi")
     paths = {path.rpartition("/")[2] for path in rows.select(pl.col("path").unique()).collect()["path"]}
     return [file for file in files if file["path"] in paths]
 
 
-def _commit(table: DeltaTable, touched: list[dict], parts: dict[str, pl.LazyFrame]) -> None:
-    stamp, folder, actions = int(time.time() * 1000), table.table_uri.removeprefix("file://").rstrip("/"), []
+def _commit(table: DeltaTable, touched: list[File], parts: dict[str, pl.LazyFrame]) -> None:
+    stamp, folder, actions = int(time.time() * 1000), table.table_uri.removeprefix("file://").rstrip("/"), list[AddAction | RemoveAction]()
     for name, rows in parts.items():
         path = f"part-{name}{uuid.uuid4()}.parquet"
         rows.sink_parquet(f"{folder}/{path}", compression="snappy")
