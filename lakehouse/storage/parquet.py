@@ -132,12 +132,16 @@ def write_files(
 
 def _row_groups(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
     pending: list[pa.RecordBatch] = []
+    rows = size = 0
     for batch in batches:
-        if batch.num_rows:
-            pending.append(batch)
-        if sum(held.num_rows for held in pending) >= ROWS_A_GROUP or sum(held.nbytes for held in pending) >= BYTES_A_GROUP:
-            yield pa.Table.from_batches(pending, schema)
-            pending = []
+        at = 0
+        while at < batch.num_rows:
+            piece = batch.slice(at, ROWS_A_GROUP - rows)
+            pending.append(piece)
+            at, rows, size = at + piece.num_rows, rows + piece.num_rows, size + piece.nbytes
+            if rows >= ROWS_A_GROUP or size >= BYTES_A_GROUP:
+                yield pa.Table.from_batches(pending, schema)
+                pending, rows, size = [], 0, 0
     if pending:
         yield pa.Table.from_batches(pending, schema)
 

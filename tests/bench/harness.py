@@ -87,7 +87,9 @@ def report(workload: str, taken: Mapping[str, Sequence[Taken]], **facts: object)
     for name, runs in taken.items():
         t = middle(runs)
         print(
-            f"{name:32}{t.wall:9.3f}{t.wall / first.wall:7.2f}{t.cpu:9.3f}{t.cpu / first.cpu:7.2f}{t.peak_mb:9.0f}{'' if isnan(t.written_mb) else f'{t.written_mb:9.1f}'}"
+        written = "" if isnan(t.written_mb) else f"{t.written_mb:9.1f}"
+        ratios = f"{t.wall:9.3f}{t.wall / first.wall:7.2f}{t.cpu:9.3f}{t.cpu / first.cpu:7.2f}"
+        print(f"{name:32}{ratios}{t.peak_mb:9.0f}{written}")
         )
     keep(workload, **facts, runs={name: [asdict(t) for t in runs] for name, runs in taken.items()})
 

@@ -30,7 +30,7 @@ if work == "begin":
 else:
     import os
 
-    from dbt.cli.main import dbtRunner  # type: ignore[import-not-found]  of the peers' environment
+    from dbt.cli.main import dbtRunner  # type: ignore[import-not-found]  # of the peers' environment
 
     os.chdir(folder)
     done = dbtRunner().invoke(["-q", "snapshot", "--profiles-dir", "."])

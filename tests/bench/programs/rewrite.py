@@ -37,7 +37,7 @@ def extend(uri: str, changes: str) -> None:
     _commit(table, touched, {"closed": closed.lazy(), "open": pl.concat([kept, opened.select(closed.columns).lazy()])})
 
 
-def _files(table: DeltaTable, low: int, high: int) -> list[File]:
+def _files(table: DeltaTable, low: Any, high: Any) -> list[File]:
     actions = pl.DataFrame(table.get_add_actions(flatten=True))
     return actions.filter(pl.col("min.id") <= high, pl.col("max.id") >= low).to_dicts()
 
