@@ -86,11 +86,9 @@ def report(workload: str, taken: Mapping[str, Sequence[Taken]], **facts: object)
     print(f"{'':32}{'wall s':>9}{'x':>7}{'cpu s':>9}{'x':>7}{'peak MB':>9}{'MB out':>9}")
     for name, runs in taken.items():
         t = middle(runs)
-        print(
         written = "" if isnan(t.written_mb) else f"{t.written_mb:9.1f}"
         ratios = f"{t.wall:9.3f}{t.wall / first.wall:7.2f}{t.cpu:9.3f}{t.cpu / first.cpu:7.2f}"
         print(f"{name:32}{ratios}{t.peak_mb:9.0f}{written}")
-        )
     keep(workload, **facts, runs={name: [asdict(t) for t in runs] for name, runs in taken.items()})
 
 

@@ -37,9 +37,9 @@ def extend(uri: str, changes: str) -> None:
     _commit(table, touched, {"closed": closed.lazy(), "open": pl.concat([kept, opened.select(closed.columns).lazy()])})
 
 
-def _files(table: DeltaTable, low: Any, high: Any) -> list[File]:
+def _files(table: DeltaTable, low: object, high: object) -> list[File]:
     actions = pl.DataFrame(table.get_add_actions(flatten=True))
-    return actions.filter(pl.col("min.id") <= high, pl.col("max.id") >= low).to_dicts()
+    return actions.filter(pl.col("min.id") <= pl.lit(high), pl.col("max.id") >= pl.lit(low)).to_dicts()
 
 
 def _uris(table: DeltaTable, files: list[File]) -> list[str]:
