@@ -155,7 +155,7 @@ def test_history(tmp_path: Path) -> None:
     ways = Ways(state.with_changes("changed", versions(ids.gather_every(10), 6)), "extend", history_sums)
     others, python = {}, peers.python()
     if python is not None:
-        program, base = str(PROGRAMS / "dbt_snapshot.py"), tmp_path / "dbt"
+        program, base = str(PROGRAMS / "snapshot.py"), tmp_path / "dbt"
         measure([python, program, "begin", str(base), str(state.base)], {})
         words = [program, "snapshot", "{}", str(ways.state.changes)]
         others["dbt-duckdb snapshot"] = ways.peer("dbt", python, base, words, snapshot_rows)

@@ -3,14 +3,14 @@
 import sys
 from collections.abc import Iterator
 
-import dlt
+import dlt  # type: ignore[import-not-found]  # of the environment of the peers
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 folder, changes = sys.argv[1:]
 
 
-@dlt.resource(
+@dlt.resource(  # type: ignore[untyped-decorator]
     name="orders",
     table_format="delta",
     primary_key="id",
