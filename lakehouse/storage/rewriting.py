@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
 
@@ -12,15 +12,25 @@ from lakehouse.storage.files import overlapping
 from lakehouse.storage.frames import to_batches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import pyarrow as pa
 
-    from lakehouse.storage.delta import Table
     from lakehouse.storage.files import LiveFile
 
 PATH = "_path"
 CHUNK = 131_072
+
+
+class Table(Protocol):
+    """What is asked of a table: its version, schema, files and their rows; `storage.delta.Table` is one."""
+
+    @property
+    def version(self) -> int: ...  # noqa: D102
+    @property
+    def schema(self) -> pa.Schema: ...  # noqa: D102
+    def files(self, bounds: Iterable[str] | None = None) -> list[LiveFile]: ...  # noqa: D102
+    def scan(self, files: Iterable[LiveFile] | None = None, *, paths_as: str | None = None) -> pl.LazyFrame: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -71,6 +72,17 @@ def test_applied_changes_leave_the_other_rows(store: Store) -> None:
     gone, came = pl.DataFrame({"id": [2, 9]}), pl.DataFrame({"id": [2, 4], "city": ["Bergen", "Lima"]})
     assert table.apply(gone, came, ["id"], Commit("run", "test")) == 1
     assert rows_of(store.again().open()) == [(1, "Rome"), (2, "Bergen"), (3, "Bonn"), (4, "Lima")]
+
+
+def test_rows_that_were_looked_up_are_not_searched_again(store: Store) -> None:
+    table = store.create()
+    append(table, (1, "Rome"), (2, "Oslo"))
+    append(table, (3, "Bonn"), (9, "Lima"))
+    assert table.lookup(pl.DataFrame({"id": [3, 7]})).rows() == [(3, "Bonn")]
+    table.apply(pl.DataFrame({"id": [3]}), pl.DataFrame({"id": [3], "city": ["Ulm"]}), ["id"], Commit("run", "test"))
+    facts = json.loads(table.history(1)[0]["lakehouse"])["rewriting"]
+    assert facts == {"strategy": "copy-on-write", "files_touched": 1, "files_there": 2, "rows_rewritten": 2, "found_by": "lookup"}
+    assert rows_of(store.again().open()) == [(1, "Rome"), (2, "Oslo"), (3, "Ulm"), (9, "Lima")]
 
 
 def test_a_replaced_table_has_the_new_rows_and_columns(store: Store) -> None:
