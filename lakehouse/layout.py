@@ -16,6 +16,8 @@ Layer = Literal["bronze", "silver", "gold"]
 LAYERS: tuple[Layer, ...] = ("bronze", "silver", "gold")
 LEDGER, COMMITS = "_ledger", "_commits"
 """Beside the layers: what ran, and the commits' own records where a log no longer has them."""
+REJECTS = "rejects"
+"""Beside silver: a table for each of its tables that lists the rows which silver does not take, at `<lake>/_rejects/<table>`."""
 COLUMN = re.compile(r"^[A-Za-z][A-Za-z0-9_]{0,62}\Z")
 NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}\Z")
 
@@ -30,6 +32,10 @@ UNKNOWN_MEMBER = -1
 FENCE = "lakehouse.batch"
 DEFINITION = "lakehouse.definition"
 FAILED_CHECKS = "lakehouse.failed_checks"
+REJECTED = "lakehouse.rejected"
+"""How often the rejects of a table were changed: in their own commits, and in the commit of silver that goes with them."""
+TAKEN, DROPPED = "lakehouse.taken", "lakehouse.dropped"
+"""How many of the bronze rows that silver has consumed its rows' own rules let in, and how many rules with `drop` left out."""
 
 
 def watermark(cursor: str, zone: str | None = None) -> str:
@@ -104,7 +110,7 @@ def layer_uris(lake: str, given: Mapping[Layer, str], project: Path) -> dict[str
     Raises:
         UsageError: A setting is no place, or two of them share one.
     """
-    found: dict[str, str] = {name: f"{lake}/{name}" for name in (LEDGER, COMMITS)}
+    found: dict[str, str] = {name: f"{lake}/{name}" for name in (LEDGER, COMMITS)} | {REJECTS: f"{lake}/_{REJECTS}"}
     for layer in LAYERS:
         found[layer] = lake_uri(given[layer], project, f"LAKEHOUSE_LAYER__{layer.upper()}") if layer in given else f"{lake}/{layer}"
         for other, there in found.items():

@@ -6,6 +6,7 @@ import difflib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from lakehouse.catalog.rules import rule_faults
 from lakehouse.catalog.select import check_condition, condition_columns, unknown_column
 from lakehouse.catalog.source_sql import condition_fault, query_fault
 from lakehouse.errors import Fault
@@ -46,8 +47,9 @@ def check_tables(reading: Reading, catalog: Catalog) -> None:
                 (),
                 f"the folder names source {table.source!r}, but metadata/sources/{table.source}.yml does not exist",
             )
-        for rule, expectation in table.expect.items():
-            _check_rule(reading, f"Table:{name}", ("expect", rule, "that"), expectation.that, table.columns)
+        known = {label.removeprefix("Table:") for label in reading.files if label.startswith("Table:")}
+        for key, what, hint in rule_faults(catalog, name, table.columns, known):
+            reading.fault(f"Table:{name}", ("expect", *key), what, hint)
         if table.apply_as_deletes:
             _check_rule(reading, f"Table:{name}", ("apply_as_deletes",), table.apply_as_deletes, table.columns)
 
@@ -155,8 +157,11 @@ def check_circles(reading: Reading, catalog: Catalog) -> None:
     """Nothing waits for itself."""
     circle = catalog.graph.circle()
     if circle:
-        named = next(node for node in circle if node in catalog.models)
-        reading.fault(f"Model:{named}", (), f"the models form a circle: {' -> '.join(circle)}")
+        named = next((node for node in circle if node in catalog.models), None)
+        if named is None:
+            reading.fault(f"Table:{circle[0]}", ("expect",), f"the foreign keys form a circle: {' -> '.join(circle)}")
+        else:
+            reading.fault(f"Model:{named}", (), f"the models form a circle: {' -> '.join(circle)}")
     for name, model in catalog.models.items():
         seen: list[str] = []
         for start in model.references:

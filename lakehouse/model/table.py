@@ -9,15 +9,9 @@ from pydantic import AliasChoices, BeforeValidator, Field, StringConstraints, mo
 
 from lakehouse.layout import IS_CURRENT, VALID_FROM, VALID_TO
 from lakehouse.model.cursor import OddCursors, SetBy, with_type, without_type
+from lakehouse.model.expectation import Expectation
 from lakehouse.model.types import INTEGERS, TypeName
-from lakehouse.model.words import ColumnName, Frozen, Lookback, Misfit, Sentence, SourceObject, Span, TableName, Zone
-
-
-def _listed(given: object) -> object:
-    return [given] if isinstance(given, str) else given
-
-
-Columns = Annotated[tuple[ColumnName, ...], BeforeValidator(_listed)]
+from lakehouse.model.words import ColumnName, Columns, Frozen, Lookback, Misfit, Sentence, SourceObject, Span, TableName, Zone
 
 
 class Source(Frozen):
@@ -42,16 +36,6 @@ class Column(Frozen):
 
 def _column(given: object) -> object:
     return {"type": given} if isinstance(given, str) else given
-
-
-class Expectation(Frozen):
-    """A rule over one row: SQL that is true where the row is as it should be; NULL counts as broken."""
-
-    that: Annotated[str, StringConstraints(min_length=1, max_length=4000)]
-    """A row-wise SQL condition over the table's columns, in DuckDB's dialect."""
-    otherwise: Literal["warn", "fail"] = Field(default="warn", alias="else")
-    """`warn` counts the rows, `fail` holds the commit back."""
-    description: Sentence | None = None
 
 
 class Deletes(Frozen):
@@ -168,6 +152,9 @@ class Table(Frozen):
         if len(set(self.keys)) < len(self.keys):
             raise Misfit("`keys` names a column twice", "keys")
         self._agree_on_deletes()
+        for name, rule in self.expect.items():
+            if rule.withholds and not self.keys:
+                raise Misfit(f"`quarantine` by {rule.kind} needs `keys`: a key is what it withholds", "expect", name, "else")
         if self.partitions > 1:
             self._agree_on_partitions()
         self._agree_on_columns()
