@@ -1,0 +1,119 @@
+"""A table's rows as versions of their keys: which column plays which role in the fold, and which keys what stands cannot decide."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pyarrow as pa
+
+from lakehouse.layout import BATCH, DELETE, EXTRACTED_AT, IS_CURRENT, OP, VALID_FROM, VALID_TO, sequence
+from lakehouse.transform.fold import SEQ, fold_current, fold_history, row_hash
+from lakehouse.transform.order import cursor_or_extraction
+
+if TYPE_CHECKING:
+    from lakehouse.model.table import Table
+    from lakehouse.transform.rowwise import Rowwise
+
+
+class Versions:
+    """How the rows of one table are versions; pure.
+
+    Attributes:
+        columns: The table's own columns in silver.
+        keys: Those that name a row, in silver's names; empty where the table has none.
+        history: Whether silver keeps each key's history (SCD2).
+        identity: What is unique in silver.
+        stands: Whether a row of silver still says its place among the versions of its key.
+        marked: Whether keys can go.
+        sequence_id: The app transaction that holds the greatest sequence that silver has consumed.
+    """
+
+    def __init__(self, metadata: Table, rowwise: Rowwise) -> None:
+        """Take each column's role from the metadata; names and types from what the row-wise plan gives."""
+        self._metadata, self._given = metadata, rowwise.schema
+        self.columns = list(rowwise.columns)
+        self.keys = [rowwise.named(name) for name in metadata.keys]
+        self.sequence = rowwise.named(metadata.sequence) if metadata.sequence else EXTRACTED_AT
+        self.tracked = [name for name in self.columns if name not in (*self.keys, self.sequence)]
+        self.sequence_id = sequence(self.sequence, str(self._given.field(self.sequence).type))
+        self.history = metadata.history == "scd2"
+        self.identity = [*self.keys, VALID_FROM] if self.history else self.keys
+        self._odd = metadata.odd_cursors == "read_once" and metadata.sequence == metadata.cursor
+        self.stands = self.sequence in self.columns and not self._odd
+        self.marked = bool(self.keys) and OP in self._given.names
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The silver table's Arrow schema."""
+        kind = self._given.field(self.sequence).type
+        spans = [pa.field(VALID_FROM, kind), pa.field(VALID_TO, kind), pa.field(IS_CURRENT, pa.bool_())] if self.history else []
+        return pa.schema([*(self._given.field(name) for name in self.columns), *spans, pa.field(BATCH, pa.int64())])
+
+    def of(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+        """The rows that the row-wise plan gave, as the fold takes them; a delete of a key that silver never took is left out."""
+        order = self._order()
+        if OP in self._given.names:
+            rows = rows.filter(~((pl.col(OP) == DELETE) & order.is_null()).fill_null(value=False))
+        return self._as_versions(rows, order)
+
+    def standing(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+        """Rows of silver, as versions that stand for all those of their key that were consumed."""
+        # without a column that orders versions every key is late, and nothing stands
+        kind = rows.collect_schema().get(self.sequence, pl.Datetime("us", "UTC"))
+        own = pl.col(self.sequence) if self.stands else pl.lit(None, dtype=kind)
+        return self._as_versions(rows, pl.col(VALID_FROM) if self.history else own)
+
+    def _order(self) -> pl.Expr:
+        """What orders the versions of a key."""
+        if not self._odd:
+            return pl.col(self.sequence)
+        kind = pl.Date() if pa.types.is_date(self._given.field(self.sequence).type) else pl.Datetime("us", "UTC")
+        return cursor_or_extraction(self.sequence, kind, self._metadata.cursor_zone)
+
+    def _as_versions(self, rows: pl.LazyFrame, order: pl.Expr) -> pl.LazyFrame:
+        schema = rows.collect_schema()
+        none = {OP: pl.lit(None, dtype=pl.String), EXTRACTED_AT: pl.lit(None, dtype=pl.Datetime("us", "UTC"))}
+        marks = [pl.col(name) if name in schema else none[name].alias(name) for name in none] if self.marked else []
+        return rows.select(*self.columns, BATCH, order.alias(SEQ), *marks).with_columns(row_hash(schema, self.columns))
+
+    def folded(self, versions: pl.LazyFrame) -> pl.DataFrame:
+        """The rows of silver that these versions are."""
+        if not self.keys:
+            return self.rows(versions.collect())
+        folded = fold_history(versions, self.keys, self.tracked) if self.history else fold_current(versions, self.keys)
+        return self.rows(folded.collect())
+
+    def rows(self, versions: pl.DataFrame) -> pl.DataFrame:
+        """Versions without the fold's own columns."""
+        return versions.drop(SEQ, "_hash", OP, EXTRACTED_AT, strict=False)
+
+    def undecided(self, came: pl.DataFrame, silver: pl.LazyFrame, greatest: int | None) -> pl.DataFrame:
+        """The keys that what stands in silver cannot decide: those with a version not above all that was consumed, and gone ones.
+
+        A row that stands beats all versions consumed before it, so that an SCD1 key is decided by it; where it is gone, nothing stands.
+
+        Args:
+            came: The versions that are new.
+            silver: The silver table.
+            greatest: The greatest sequence that it has consumed, as a number, or None where that is not known.
+        """
+        keys = came.select(self.keys).unique()
+        decided = not self.history and self.stands
+        if decided and not self.marked:
+            return keys.clear()
+        late = keys if greatest is None else came.filter(ordinal(came.schema[SEQ]) <= greatest).select(self.keys).unique()
+        if self.marked and decided:
+            return late.join(silver.select(self.keys).collect(), on=self.keys, how="anti")
+        if self.marked and self.history:
+            ahead = silver.join(keys.join(late, on=self.keys, how="anti").lazy(), on=self.keys, how="semi")
+            ended = ahead.group_by(self.keys).agg(pl.col(IS_CURRENT).any()).filter(~pl.col(IS_CURRENT))
+            return pl.concat([late, ended.select(self.keys).collect()])
+        return late
+
+
+def ordinal(kind: pl.DataType) -> pl.Expr:
+    """The sequence as an integer, or NULL where its type has no such number."""
+    if isinstance(kind, pl.Datetime):
+        return pl.col(SEQ).dt.epoch("us")
+    return pl.col(SEQ).cast(pl.Int64) if kind == pl.Date or kind.is_integer() else pl.lit(None, dtype=pl.Int64)
