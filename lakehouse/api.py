@@ -252,8 +252,7 @@ class Lakehouse:
             return scan(lake, name)
 
     def sql(self, text: str) -> pl.DataFrame:
-        """The result of one SELECT over `bronze.x`, `silver.x`, `rejects.x`, `gold.y`, and the ledger's windows, runs, steps
-        and quality.
+        """The result of one SELECT over `bronze.x`, `silver.x`, `rejects.x`, `gold.y`, and `ledger.windows`, `runs`, `steps`, `quality`.
 
         Raises:
             UsageError: It is no single SELECT, or names what is not there.

@@ -25,6 +25,8 @@ BATCH, RUN_ID, EXTRACTED_AT = "_batch", "_run_id", "_extracted_at"
 OP, DELETE, REJECT = "_op", "delete", "reject"
 """Bronze's column that says what a row is, in the tables that need it: NULL is a row as the source showed it, `delete` a tombstone
 with the last values of its key, `reject` a row that silver does not take."""
+ROW_HASH = "_row_hash"
+"""Beside `_batch`, what points to a row of bronze: the hash over its own columns."""
 VALID_FROM, VALID_TO, IS_CURRENT = "valid_from", "valid_to", "is_current"
 IS_INFERRED = "is_inferred"
 UNKNOWN_MEMBER = -1

@@ -1,9 +1,9 @@
-"""What ran and what happened, in one Delta table of the lake: a row for each step, which also tells its run and the window it read;
-and what rules found, in another one.
+"""What ran and what happened, in one Delta table of the lake: a row for each step, which also tells its run and the window it read.
 
 One table, so that a run is recorded in one commit, whole or not at all, and one without changes costs no more than that.
 `ledger.runs` and `ledger.windows` are views over it. The lake never depends on it: windows, watermarks and counts of what was committed
 travel in the tables' own commits, from which `rebuild` restores them.
+A second table has what rules found.
 """
 
 from __future__ import annotations
@@ -138,7 +138,10 @@ class Ledger:
         rows = [
             {
                 **{name: getattr(finding, name, None) for name in QUALITY.names},
-                **{"run_id": run_id, "judged_at": judged_at, "held": finding.table in held, "samples": json.dumps(finding.samples)},
+                "run_id": run_id,
+                "judged_at": judged_at,
+                "held": finding.table in held,
+                "samples": json.dumps(finding.samples),
             }
             for finding in found
         ]

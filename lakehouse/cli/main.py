@@ -110,7 +110,9 @@ def status(project: Project = Path(), output: Output = Format.TEXT) -> None:
 
 @app.command()
 def query(
-    sql: Annotated[str, typer.Argument(help="One SELECT over bronze.x, silver.x, rejects.x, gold.y and ledger.windows, runs, steps, quality.")],
+    sql: Annotated[
+        str, typer.Argument(help="One SELECT over bronze.x, silver.x, rejects.x, gold.y and ledger.windows, runs, steps, quality.")
+    ],
     project: Project = Path(),
     output: Output = Format.TEXT,
 ) -> None:

@@ -46,7 +46,10 @@ def _shown(rule: dict[str, Any]) -> dict[str, Any]:
     share = None if rule["share"] is None else f"{rule['share']:.2%}"
     return {
         **rule,
-        **{"else": rule["otherwise"], "result": result, "share": share, "trend": sparkline(rule["trend"])},
+        "else": rule["otherwise"],
+        "result": result,
+        "share": share,
+        "trend": sparkline(rule["trend"]),
         "judged at": rule["judged_at"][:19].replace("T", " "),
     }
 

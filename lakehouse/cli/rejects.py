@@ -31,7 +31,9 @@ def list_(
     if output is Format.JSON:
         print_json(rows)
     elif rows:
-        short = [{**row, "_row_hash": row["_row_hash"][:SHORT], "_extracted_at": row["_extracted_at"][:19].replace("T", " ")} for row in rows]
+        short = [
+            {**row, "_row_hash": row["_row_hash"][:SHORT], "_extracted_at": row["_extracted_at"][:19].replace("T", " ")} for row in rows
+        ]
         print_table(short, COLUMNS)
     else:
         sys.stdout.write("No row is rejected.\n")

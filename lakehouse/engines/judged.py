@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
-from lakehouse.model.quality import Finding, counted, describe
+from lakehouse.model.quality import Counts, Finding, counted, describe
 from lakehouse.transform.checks import BREAKS, across, broken, failing_counts, measures, samples
 from lakehouse.transform.drift import LEAST, robust_z
 from lakehouse.transform.names import quote
@@ -44,7 +44,9 @@ class About:
         return {name: rule for name, rule in self.rules.items() if rule.kind in kinds}
 
 
-def judge_rows(session: Session, about: About, rules: Mapping[str, Expectation], schema: pa.Schema, rows: Iterable[pa.RecordBatch]) -> list[Finding]:
+def judge_rows(
+    session: Session, about: About, rules: Mapping[str, Expectation], schema: pa.Schema, rows: Iterable[pa.RecordBatch]
+) -> dict[str, Counts]:
     """What these rules, each over one row, find in these rows.
 
     Raises:
@@ -53,10 +55,10 @@ def judge_rows(session: Session, about: About, rules: Mapping[str, Expectation],
     session.keep("_rows", schema, iter(rows))
     session.model("_counts", f"select count(*) as _judged, {_counts(rules)} from _rows", f"{about.where}: expect", "a rule")
     counts = session.rows("select * from _counts").to_pylist()[0]
-    found = []
+    found = {}
     for name, rule in rules.items():
         shown = _samples(session, samples("_rows", broken(rule), about.keys)) if counts[name] else ()
-        found.append(counted(about.table, name, rule, int(counts[name]), int(counts["_judged"]), shown))
+        found[name] = (int(counts[name]), int(counts["_judged"]), shown)
     return found
 
 
@@ -102,7 +104,7 @@ class Judged:
             breaks = quote(BREAKS + name)
             facts = self._session.rows(f"select count(*) as judged, count(*) filter (where {breaks}) as failed from _across").to_pylist()[0]
             shown = _samples(self._session, samples("_across", breaks, self._about.keys)) if facts["failed"] else ()
-            found.append(counted(self._about.table, name, rule, facts["failed"], facts["judged"], shown))
+            found.append(counted(self._about.table, name, rule, (facts["failed"], facts["judged"], shown)))
         return found, self._withhold({name: rule for name, rule in rules.items() if rule.withholds})
 
     def _withhold(self, rules: Mapping[str, Expectation]) -> pa.Table:

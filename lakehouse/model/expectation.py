@@ -13,9 +13,7 @@ from lakehouse.model.words import ColumnName, Columns, Frozen, Misfit, Sentence,
 Condition = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
 Value = bool | int | float | datetime | date | str
 Kind = Literal[
-    *("that", "not_null", "in_set", "range", "pattern"),
-    *("unique", "foreign_key"),
-    *("freshness", "row_count", "complete", "metric", "drift"),
+    "that", "not_null", "in_set", "range", "pattern", "unique", "foreign_key", "freshness", "row_count", "complete", "metric", "drift"
 ]
 Otherwise = Literal["warn", "drop", "quarantine", "fail"]
 ROW_WISE: tuple[Kind, ...] = ("that", "not_null", "in_set", "range", "pattern")

@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from lakehouse.model.expectation import Expectation, Kind
 
 
+Counts = tuple[int, int, tuple[str, ...]]
+"""Of a rule: the rows that break it, the rows judged, the masked keys of a few that break it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One rule's result.
@@ -46,8 +50,9 @@ class Finding:
         return (self.failed or 0) / judged if judged else None
 
 
-def counted(table: str, rule: str, about: Expectation, failed: int, judged: int, samples: tuple[str, ...] = ()) -> Finding:
+def counted(table: str, rule: str, about: Expectation, counts: Counts) -> Finding:
     """The finding of a rule that counts rows: `fail` stops at the first one, and any rule above its `max`."""
+    failed, judged, samples = counts
     limit = about.max
     over = failed > limit if isinstance(limit, int) else limit is not None and failed > limit * judged
     stops = over if limit is not None else bool(failed) and about.otherwise == "fail"

@@ -129,6 +129,11 @@ class Table(Frozen):
         return self.mode in ("snapshot", "change_tracking") or self.deletes.detect == "sweep"
 
     @property
+    def ages(self) -> bool:
+        """Whether a rule looks at the clock, so that it may break where nothing comes."""
+        return any(rule.freshness for rule in self.expect.values())
+
+    @property
     def origin(self) -> str:
         """What people look at in the source: its table, or the query by the place where it stands."""
         return self.object or "(the table's query)"

@@ -18,7 +18,23 @@ if TYPE_CHECKING:
 TREND = 12
 """How many of the last results make a trend."""
 ACCOUNT = ("table", "input", "accepted", "rejected", "dropped", "waiting", "unaccounted")
-RULE = ("table", "rule", "kind", "otherwise", "judged_at", "run_id", "passed", "failed", "share", "value", "broken", "held", "trend", "samples", "told")
+RULE = (
+    "table",
+    "rule",
+    "kind",
+    "otherwise",
+    "judged_at",
+    "run_id",
+    "passed",
+    "failed",
+    "share",
+    "value",
+    "broken",
+    "held",
+    "trend",
+    "samples",
+    "told",
+)
 
 
 def quality(lake: Lake, table: str | None = None) -> dict[str, list[dict[str, Any]]]:
@@ -53,10 +69,8 @@ def _account(lake: Lake, name: str) -> dict[str, Any] | None:
     waiting = 0 if done >= bronze.batch else int(bronze.scan().filter(pl.col(BATCH) > done).select(pl.len()).collect().item())
     input_, rejected, taken = bronze.rows() - waiting, 0 if rejects is None else rejects.rows(), silver.number(TAKEN)
     dropped = silver.number(DROPPED) or 0
-    if taken is None:  # an older release built it: nobody counted
-        accepted = input_ - rejected - dropped
-    else:
-        accepted = taken - (0 if rejects is None else _withheld(rejects))
+    withheld = 0 if rejects is None else _withheld(rejects)
+    accepted = input_ - rejected - dropped if taken is None else taken - withheld  # an older release built it: nobody counted
     left = input_ - accepted - rejected - dropped
     return dict(zip(ACCOUNT, (name, input_, accepted, rejected, dropped, waiting, left), strict=True))
 
@@ -131,7 +145,9 @@ def reject(lake: Lake, table: str, pointer: str) -> list[dict[str, Any]]:
     expect = lake.catalog.tables[table].expect
     for row in found:
         rows = bronze.scan().filter(pl.col(BATCH) == row[BATCH])
-        same = rows.with_columns(row_hash(rows.collect_schema(), own)).filter(pl.col(HASH) == row["_row_hash"]).select(own).head(1).collect()
+        same = (
+            rows.with_columns(row_hash(rows.collect_schema(), own)).filter(pl.col(HASH) == row["_row_hash"]).select(own).head(1).collect()
+        )
         row |= {"table": table, "_extracted_at": row["_extracted_at"].isoformat(), "row": same.to_dicts()[0] if same.height else None}
         row["rules_say"] = {name: describe(expect[name]) for name in str(row["rules"]).split(",") if name in expect}
         row["sql"] = f"select * from bronze.{table} where {BATCH} = {row[BATCH]}"

@@ -22,8 +22,7 @@ _NAMED = re.compile(r"\b(bronze|silver|gold|rejects)\"?\s*\.\s*\"?([a-z][a-z0-9_
 
 
 def query(lake: Lake, text: str) -> pa.Table:
-    """The result of one SELECT over `bronze.x`, `silver.x`, `rejects.x`, `gold.y`,
-    and `ledger.runs`, `ledger.steps`, `ledger.windows` and `ledger.quality`.
+    """The result of one SELECT over `bronze.x`, `silver.x`, `rejects.x`, `gold.y`, and `ledger.runs`, `steps`, `windows` and `quality`.
 
     It sees the lake's tables and nothing else: no file, no setting, no network.
 
@@ -70,7 +69,7 @@ def scan(lake: Lake, name: str) -> pl.LazyFrame:
     if table is None:
         raise UsageError(
             f"there is no table {name!r}",
-            expected="bronze.<table>, silver.<table>, rejects.<table>, gold.<model>, ledger.runs, ledger.steps, ledger.windows or ledger.quality",
+            expected="bronze.<table>, silver.<table>, rejects.<table>, gold.<model>, ledger.runs, steps, windows or quality",
             next_step="`lakehouse status` lists the tables.",
         )
     return table.scan()

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pyarrow as pa
 
 from lakehouse.catalog.rules import rule_columns
 from lakehouse.engines.judged import About, Judged, judge_rows
-from lakehouse.layout import BATCH, DROPPED, IS_CURRENT, TAKEN, VALID_FROM
+from lakehouse.layout import BATCH, DROPPED, IS_CURRENT, ROW_HASH, TAKEN, VALID_FROM
 from lakehouse.model.expectation import ACROSS
-from lakehouse.model.quality import Finding, counted
+from lakehouse.model.quality import Counts, Finding, counted
 from lakehouse.storage.frames import to_batches
-from lakehouse.transform.checks import SEQ, SHOWN_AT_MOST, held_back
-from lakehouse.transform.fold import HASH, row_hash
+from lakehouse.transform.checks import BREAKS, SHOWN_AT_MOST, held_back
+from lakehouse.transform.fold import HASH, SEQ, row_hash
 from lakehouse.transform.names import quote
-from lakehouse.transform.rejects import DROP, REASON, ROW_HASH, SCHEMA, frame, listed, reason, version_counts
+from lakehouse.transform.rejects import DROP, REASON, SCHEMA, UNCAST, facts, frame, listed, reason
+from lakehouse.transform.versions import ordinal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
-    from datetime import datetime
-    from types import TracebackType
 
     from lakehouse.engines.duck import Session
     from lakehouse.lake import Lake
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from lakehouse.model.table import Table as Metadata
     from lakehouse.storage.delta import Table
     from lakehouse.transform.versions import Versions
-
-Counts = tuple[int, int, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +64,11 @@ def world_of(lake: Lake) -> World:
     return World(lake.engine, lake.catalog.tables, lambda name: lake.table("silver", name), past, lake.now)
 
 
+def alone(engine: Callable[[], AbstractContextManager[Session]]) -> World:
+    """The world of one table without a lake: no other table, no past, and the beginning of 1970."""
+    return World(engine, {}, lambda _: None, lambda *_: [], lambda: datetime(1970, 1, 1, tzinfo=UTC))
+
+
 class Quality:
     """One table's rules during one fold. It opens a session of the SQL engine at its first need; a table without rules never has one.
 
@@ -73,12 +76,13 @@ class Quality:
         rows: How many row versions were judged.
         rejected: How many of them are listed among the rejects.
         dropped: How many of them a rule left out.
+        greatest: The greatest sequence of those that are taken, as a number, where it has one.
     """
 
-    def __init__(self, metadata: Metadata, roles: Versions, world: World) -> None:
-        """Look at the rules; nothing is read."""
+    def __init__(self, metadata: Metadata, roles: Versions, world: World, only: Sequence[str] = ()) -> None:
+        """Look at the rules, or at those of some kinds only; nothing is read."""
         self._metadata, self._roles, self._world = metadata, roles, world
-        self.rules = _resolved(metadata, world.tables)
+        self.rules = {name: rule for name, rule in _resolved(metadata, world.tables).items() if not only or rule.kind in only}
         self._about = About(metadata.name, f"metadata/tables/{metadata.source}/{metadata.name}.yml", roles.keys, self.rules)
         self._published = {name: rule for name, rule in self.rules.items() if rule.row_wise and not rule.judges_versions}
         self.withholds = any(rule.withholds for rule in self.rules.values())
@@ -91,12 +95,9 @@ class Quality:
         self._session: Session | None = None
         self._judged: Judged | None = None
         self.rows, self.rejected, self.dropped = 0, 0, 0
+        self.greatest: int | None = None
 
-    def __enter__(self) -> Self:
-        """The rules."""
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def close(self) -> None:
         """End the session, if there was need of one."""
         self._stack.close()
 
@@ -106,16 +107,18 @@ class Quality:
         """Why a row version is not taken, as `_reason`; NULL where it is."""
         return reason(names, self._roles.keys, self.rules)
 
-    def split(self, versions: pl.DataFrame) -> pl.DataFrame:
-        """The versions that are taken, of those that are new; what is left out is counted."""
-        self.rows += versions.height
-        left = versions[REASON].drop_nulls()
-        if left.len():
-            dropped = int((left == DROP).sum())
-            self.dropped += dropped
-            self.rejected += left.len() - dropped
-        self._add(version_counts(versions, self._roles.keys, self.rules))
-        return taken(versions)
+    def count(self, versions: pl.LazyFrame) -> None:
+        """Count new versions, with `_reason`, in one pass: how many there are, what is left out, what the rules found."""
+        schema = versions.collect_schema()
+        wanted = facts(schema.names(), self._roles.keys, self.rules) | {
+            "greatest": ordinal(schema[SEQ]).filter(pl.col(REASON).is_null()).max()
+        }
+        found = versions.select(each.alias(name) for name, each in wanted.items()).collect(engine="streaming").row(0, named=True)
+        self.rows += found["rows"]
+        self.dropped += found["dropped"]
+        self.rejected += found["left"] - found["dropped"]
+        self.greatest = max((each for each in (self.greatest, found["greatest"]) if each is not None), default=None)
+        self._add({name: (found[name], found["judged"], tuple(found[f"{name}!"])) for name in self.rules if f"{name}!" in found})
 
     def _add(self, found: Mapping[str, Counts]) -> None:
         for name, (failed, judged, shown) in found.items():
@@ -152,7 +155,7 @@ class Quality:
         if not self.judges_table:
             return
         rows = silver.scan()
-        if self._roles.keys:
+        if self._roles.keys and not gone.is_empty():
             rows = rows.join(gone.select(self._roles.keys).lazy(), on=list(self._roles.keys), how="anti", nulls_equal=True)
         if self._roles.history:
             rows = rows.filter(pl.col(IS_CURRENT))
@@ -241,7 +244,7 @@ class Quality:
         """What all rules found, in the end."""
         self.withheld()
         name = self._metadata.name
-        found = [counted(name, rule, self.rules[rule], *self._counts[rule]) for rule in self.rules if rule in self._counts]
+        found = [counted(name, rule, self.rules[rule], self._counts[rule]) for rule in self.rules if rule in self._counts]
         found += self._across or []
         if self._judged is not None:
             found += self._judged.whole(self._world.now(), self._before, lambda rule, count: self._world.past(name, rule, count))
@@ -252,27 +255,26 @@ class Quality:
         left = rows.filter(pl.col(REASON).is_not_null() & (pl.col(REASON) != DROP)).collect(engine="streaming")
         return listed(left, self._roles.keys, self._roles.sequence, self.rules)
 
-    def pointers(self, rows: pl.LazyFrame) -> pl.DataFrame:
+    def pointers(self, rows: Callable[[Sequence[int]], pl.LazyFrame]) -> pl.DataFrame:
         """The rejects of withheld keys: each points to the last of its key's versions in the batch that its row names.
 
         Args:
-            rows: All versions with `_reason` and what points to them.
+            rows: Gives the versions of some batches with `_reason` and what points to them.
         """
         keys = list(self._roles.keys)
         if not self.withholds or self._withheld.is_empty():
             return frame(SCHEMA)
         wanted = self._withheld.lazy().rename({"reason": "_why", "rules": "_named"})
-        batches = self._withheld[BATCH].unique().to_list()
-        among = rows.filter(pl.col(BATCH).is_in(batches) & pl.col(REASON).is_null())
+        among = rows(self._withheld[BATCH].unique().to_list()).filter(pl.col(REASON).is_null())
         found = among.join(wanted, on=[*keys, BATCH], how="inner").collect()
         last = found.sort(*keys, SEQ, ROW_HASH).unique(subset=keys, keep="last", maintain_order=True)
         shown = listed(last.with_columns(pl.col("_why").alias(REASON)), keys, "", {})
         return shown.with_columns(last["_named"].alias("rules"))
 
-    def pointed(self, rejects: pl.DataFrame, rows: pl.LazyFrame) -> pl.DataFrame:
-        """The keys that rejects of withheld rows point to, among all versions."""
+    def pointed(self, rejects: pl.DataFrame, rows: Callable[[Sequence[int]], pl.LazyFrame]) -> pl.DataFrame:
+        """The keys that rejects of withheld rows point to; `rows` as above."""
         pointers = rejects.filter(pl.col("reason").is_in(ACROSS)).select(BATCH, ROW_HASH).unique()
-        among = rows.filter(pl.col(BATCH).is_in(pointers[BATCH].unique().to_list()))
+        among = rows(pointers[BATCH].unique().to_list())
         return among.join(pointers.lazy(), on=[BATCH, ROW_HASH], how="semi").select(self._roles.keys).unique().collect()
 
     def newly_withheld(self, done: int) -> int:
@@ -293,9 +295,10 @@ def _resolved(metadata: Metadata, tables: Mapping[str, Metadata]) -> dict[str, E
     return found
 
 
-def taken(versions: pl.DataFrame) -> pl.DataFrame:
+def taken(versions: pl.LazyFrame) -> pl.LazyFrame:
     """The versions that have no reason against them, without what was needed to judge them."""
-    return versions.filter(pl.col(REASON).is_null())
+    judged = [name for name in versions.collect_schema().names() if name.startswith(BREAKS) or name in (REASON, UNCAST)]
+    return versions.filter(pl.col(REASON).is_null()).drop(judged)
 
 
 def failed(findings: Iterable[Finding]) -> dict[str, int]:

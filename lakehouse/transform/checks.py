@@ -24,7 +24,6 @@ def condition(rule: Expectation | GoldExpectation) -> str:
     """The SQL condition of a rule that looks at one row."""
     if rule.that is not None:
         return f"({rule.that})"
-    assert not isinstance(rule, type(None))  # noqa: S101  for the types
     given = getattr(rule, "not_null", None)
     if given:
         return "(" + " and ".join(f"{quote(name)} is not null" for name in given) + ")"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pyarrow as pa
 
-from lakehouse.layout import BATCH, DELETE, EXTRACTED_AT, OP, REJECT, RUN_ID
+from lakehouse.layout import BATCH, DELETE, EXTRACTED_AT, OP, REJECT, ROW_HASH, RUN_ID
 from lakehouse.transform.checks import BREAKS, SEQ, SHOWN_AT_MOST
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from lakehouse.model.expectation import Expectation
 
 REASON, DROP = "_reason", "drop"
-ROW_HASH = "_row_hash"
 UNCAST = "_uncast"
 """The names of the columns whose value does not have the declared type, where a table declares such."""
 SCHEMA = pa.schema(
@@ -101,18 +100,19 @@ def masked(columns: Sequence[str]) -> pl.Expr:
     return pl.concat_str(parts, separator=", ") if parts else pl.lit("")
 
 
-def version_counts(rows: pl.DataFrame, keys: Sequence[str], rules: Mapping[str, Expectation]) -> dict[str, tuple[int, int, tuple[str, ...]]]:
-    """For each rule that judges row versions: (rows that break it, rows judged, masked keys of a few that break it).
+def facts(names: Sequence[str], keys: Sequence[str], rules: Mapping[str, Expectation]) -> dict[str, pl.Expr]:
+    """The aggregates over versions with `_reason` that tell how many there are, how many are not taken, and what each rule found.
 
-    Rows are judged that show something and have their place: a key, a sequence, the declared types.
+    Rules judge rows that show something and have their place: a key, a sequence, the declared types. Columns: `rows`, `left`, `dropped`,
+    `judged`, and for each rule by its verdict's name the rows that break it, and `<name>!` with masked keys of a few of them.
     """
-    judging = [name for name, rule in rules.items() if rule.judges_versions]
-    judged = rows.filter(pl.col(REASON).is_null() | pl.col(REASON).is_in(["rule", DROP]))
-    if OP in rows.columns:
-        judged = judged.filter(pl.col(OP).is_null())
-    found = {}
-    for name in judging:
-        broken = judged.filter(pl.col(f"{BREAKS}{name}"))
-        shown = broken.select(masked(keys).alias("key"))["key"].sort().head(SHOWN_AT_MOST) if keys and broken.height else []
-        found[name] = (broken.height, judged.height, tuple(shown))
+    why = pl.col(REASON)
+    judged = why.is_null() | why.is_in(["rule", DROP])
+    if OP in names:
+        judged &= pl.col(OP).is_null()
+    found = {"rows": pl.len(), "left": why.is_not_null().sum(), "dropped": (why == DROP).sum(), "judged": judged.sum()}
+    for name, rule in rules.items():
+        if rule.judges_versions:
+            broken = judged & pl.col(f"{BREAKS}{name}")
+            found |= {name: broken.sum(), f"{name}!": masked(keys).filter(broken).head(SHOWN_AT_MOST).implode()}
     return found

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from lakehouse.layout import BATCH, DELETE, EXTRACTED_AT, OP, RUN_ID
+from lakehouse.layout import BATCH, DELETE, EXTRACTED_AT, OP, ROW_HASH, RUN_ID
+from lakehouse.transform.checks import verdicts
 from lakehouse.transform.names import quote
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from lakehouse.model.table import Table
 
-TECHNICAL = (BATCH, RUN_ID, EXTRACTED_AT, OP)
+TECHNICAL = (BATCH, RUN_ID, EXTRACTED_AT, OP, ROW_HASH)
 """The columns of bronze that are the lake's own; they go through the plan as they are, `_op` with what the table's conditions say."""
 
 
@@ -67,7 +68,8 @@ class Rowwise:
     @cached_property
     def words(self) -> str:
         """The words of the table's file that the plan comes from, for messages."""
-        return "apply_as_deletes"
+        words = {"apply_as_deletes": self.table.apply_as_deletes, "expect": verdicts(self.table.expect)}
+        return ", ".join(word for word, given in words.items() if given)
 
     @cached_property
     def _cleaned(self) -> Mapping[str, tuple[str, pa.DataType]]:
@@ -84,10 +86,11 @@ class Rowwise:
     @cached_property
     def _marks(self) -> Mapping[str, tuple[str, pa.DataType]]:
         """What the table's conditions say of a row: `_op`, and a boolean column for each rule that judges rows."""
+        judged = {name: (text, pa.bool_()) for name, text in verdicts(self.table.expect).items()}
         if not self.table.apply_as_deletes:
-            return {}
+            return judged
         own = OP if OP in self.bronze.names else "null"
-        return {OP: (f"case when ({self.table.apply_as_deletes}) then '{DELETE}' else {own} end", pa.string())}
+        return {OP: (f"case when ({self.table.apply_as_deletes}) then '{DELETE}' else {own} end", pa.string()), **judged}
 
 
 def _texts(level: Mapping[str, tuple[str, pa.DataType]]) -> str:
