@@ -73,6 +73,7 @@ COMMITS = pa.schema(
 """The commits' own records, kept where the tables' logs no longer have them; `record` is JSON, as the commit carried it."""
 QUALITY = pa.schema(
     [
+        ("ordinal", pa.int64()),
         ("run_id", pa.string()),
         ("table", pa.string()),
         ("rule", pa.string()),
@@ -89,8 +90,8 @@ QUALITY = pa.schema(
         ("told", pa.string()),
     ]
 )
-"""What each rule found in each run. `share` is that of the judged rows which broke it; `held` says that the table's commit was held back;
-`samples` is a JSON list of at most 5 masked keys."""
+"""What each rule found in each run. `ordinal` counts the commits, since clocks may be set; `share` is that of the judged rows which
+broke it; `held` says that the table's commit was held back; `samples` is a JSON list of at most 5 masked keys."""
 VIEWS = {
     "runs": """
 select run_id, any_value(run_status) as status, min(run_started_at) as started_at, max(run_seconds) as seconds,
@@ -179,11 +180,12 @@ class Ledger:
         return [] if table is None else table.scan().collect().to_dicts()
 
     def _append(self, place: Place, name: str, schema: pa.Schema, run_id: str, rows: list[dict[str, Any]]) -> None:
-        batches = pa.Table.from_pylist(rows, schema).to_batches()
         for attempt in range(ATTEMPTS):
             try:
                 table = open_table(place, name, self._effects) or create_table(place, name, schema, self._effects)
                 self._widen(table, schema, run_id)
+                numbered = [{**row, "ordinal": table.batch + 1} for row in rows] if "ordinal" in schema.names else rows
+                batches = pa.Table.from_pylist(numbered, schema).to_batches()
                 table.append([_shaped(batch, table.schema) for batch in batches], lambda: Commit(run_id, "ledger"))
             except ConflictError:
                 if attempt == ATTEMPTS - 1:

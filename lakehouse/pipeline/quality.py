@@ -87,7 +87,7 @@ def _rules(lake: Lake, table: str | None) -> list[dict[str, Any]]:
     declared = {(name, rule) for kind in (lake.catalog.tables, lake.catalog.models) for name, each in kind.items() for rule in each.expect}
     recorded = lake.ledger.quality().filter(pl.lit(value=True) if table is None else pl.col("table") == table)
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for row in recorded.collect().sort("judged_at", maintain_order=True).iter_rows(named=True):
+    for row in recorded.collect().sort("ordinal", maintain_order=True).iter_rows(named=True):
         if (row["table"], row["rule"]) in declared:
             found.setdefault((row["table"], row["rule"]), []).append(row)
     rules = []

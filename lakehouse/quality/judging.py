@@ -58,8 +58,8 @@ def world_of(lake: Lake) -> World:
 
     def past(table: str, rule: str, count: int) -> list[float]:
         mine = (pl.col("table") == table) & (pl.col("rule") == rule) & ~pl.col("held") & pl.col("value").is_not_null()
-        recorded = lake.ledger.quality().filter(mine).select("judged_at", "run_id", "value").collect()
-        return [float(value) for value in recorded.sort("judged_at", "run_id")["value"].tail(count)]
+        recorded = lake.ledger.quality().filter(mine).select("ordinal", "value").collect()
+        return [float(value) for value in recorded.sort("ordinal")["value"].tail(count)]
 
     return World(lake.engine, lake.catalog.tables, lambda name: lake.table("silver", name), past, lake.now)
 

@@ -258,13 +258,12 @@ def watermark_less_lookback(lake: Lake, table: Table, kind: str) -> Cursor | Non
 
 def _observed(batches: Iterator[pa.RecordBatch], extraction: Extraction) -> Iterator[pa.RecordBatch]:
     cursor, odd = extraction.table.cursor, extraction.window.odd
-    required = {*extraction.table.keys, extraction.table.sequence} - {None, cursor if odd else None}
+    required = cursor if cursor and not odd else None  # rows without a key or another sequence are silver's to reject
     try:
         for batch in batches:
             extraction.rows += batch.num_rows
-            seen = shown(batch)
-            for name in sorted(str(column) for column in required):
-                _require_place(extraction.table, name, seen.column(name).null_count)
+            if required:
+                _require_place(extraction.table, required, shown(batch).column(required).null_count)
             if cursor:
                 moving, batch = sorted_out(batch, extraction.table, odd)  # noqa: PLW2901  the batch with its marks
                 greatest = pc.max(moving).as_py()
@@ -280,7 +279,7 @@ def _observed(batches: Iterator[pa.RecordBatch], extraction: Extraction) -> Iter
 def _require_place(table: Table, name: str, nulls: int) -> None:
     if nulls:
         raise QualityError(
-            f"{name} is NULL in {nulls} row{'s' * (nulls != 1)}: without it a row has no place among the versions of a key",
+            f"{name} is NULL in {nulls} row{'s' * (nulls != 1)}: without it a row lies in no window",
             where=f"{table.source}.{table.name}",
             next_step=f"Correct them in the source (select * from {table.origin} where {name} is null); nothing of this read was kept.",
         )

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from lakehouse.storage.delta import Table
 
     Engine = Callable[[], AbstractContextManager[Session]]
+    Above = Callable[[int], pl.LazyFrame]
 
 _BYTES_A_VALUE = 24
 _FOLD_COPIES = 6
