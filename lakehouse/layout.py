@@ -22,12 +22,15 @@ COLUMN = re.compile(r"^[A-Za-z][A-Za-z0-9_]{0,62}\Z")
 NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}\Z")
 
 BATCH, RUN_ID, EXTRACTED_AT = "_batch", "_run_id", "_extracted_at"
-OP, DELETE, REJECT = "_op", "delete", "reject"
+OP, DELETE, REJECT, TRUNCATE = "_op", "delete", "reject", "truncate"
 """Bronze's column that says what a row is, in the tables that need it: NULL is a row as the source showed it, `delete` a tombstone
-with the last values of its key, `reject` a row that silver does not take."""
+with the last values of its key, `reject` a row that silver does not take. What the table's conditions say of a row on its way to silver
+stands there too, as `truncate`: every key that is older ends."""
 ROW_HASH = "_row_hash"
 """Beside `_batch`, what points to a row of bronze: the hash over its own columns."""
 VALID_FROM, VALID_TO, IS_CURRENT = "valid_from", "valid_to", "is_current"
+IS_DELETED = "is_deleted"
+"""Silver's column that tells deletes from rows, where a table keeps them (`deletes: {as_row: true}`)."""
 IS_INFERRED = "is_inferred"
 UNKNOWN_MEMBER = -1
 

@@ -76,9 +76,20 @@ class Catalog:
             table = self.tables[name]
             rules = {rule: expectation.words() for rule, expectation in table.expect.items()}
             types = {column: str(shape.type) for column, shape in table.columns.items()}
-            deletes = [table.apply_as_deletes] if table.apply_as_deletes else []
+            deletes: list[object] = [table.apply_as_deletes] if table.apply_as_deletes else []
+            deletes += ["as_row"] if table.deletes.as_row else []
             odd = [table.odd_cursors, table.cursor_zone] if table.odd_cursors != "stop" else []
-            words: list[object] = [table.mode, table.keys, table.sequence, table.history, types, rules, *deletes, *odd]
+            words: list[object] = [
+                table.mode,
+                table.keys,
+                table.sequence,
+                table.history,
+                types,
+                rules,
+                *deletes,
+                *odd,
+                *([table.applied] if table.applied else []),
+            ]
         else:
             pointing = [
                 (fact, key, self.models[fact].references[key].model_dump(mode="json"), self._text(fact))

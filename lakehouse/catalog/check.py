@@ -10,7 +10,7 @@ from lakehouse.catalog.rules import rule_faults
 from lakehouse.catalog.select import check_condition, condition_columns, unknown_column
 from lakehouse.catalog.source_sql import condition_fault, query_fault
 from lakehouse.errors import Fault
-from lakehouse.layout import IS_CURRENT, VALID_FROM, VALID_TO
+from lakehouse.layout import IS_CURRENT, IS_DELETED, VALID_FROM, VALID_TO
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -50,8 +50,9 @@ def check_tables(reading: Reading, catalog: Catalog) -> None:
         known = {label.removeprefix("Table:") for label in reading.files if label.startswith("Table:")}
         for key, what, hint in rule_faults(catalog, name, table.columns, known):
             reading.fault(f"Table:{name}", ("expect", *key), what, hint)
-        if table.apply_as_deletes:
-            _check_rule(reading, f"Table:{name}", ("apply_as_deletes",), table.apply_as_deletes, table.columns)
+        for word, condition in (("apply_as_deletes", table.apply_as_deletes), ("apply_as_truncates", table.apply_as_truncates)):
+            if condition:
+                _check_rule(reading, f"Table:{name}", (word,), condition, table.columns)
 
 
 def check_source_sql(reading: Reading, catalog: Catalog, dialects: Mapping[str, str | None]) -> None:
@@ -183,8 +184,10 @@ def check_columns(reading: Reading, catalog: Catalog) -> None:
         columns: dict[tuple[str, str], dict[str, str]] = {}
         for layer, table in select.reads:
             if layer == "silver" and table in catalog.tables and catalog.tables[table].columns:
-                declared = {column: str(shape.type) for column, shape in catalog.tables[table].columns.items()}
-                columns[layer, table] = {**declared, **(_HISTORY if catalog.tables[table].history == "scd2" else {})}
+                about = catalog.tables[table]
+                declared = {column: str(shape.type) for column, shape in about.columns.items() if column not in about.exclude}
+                deleted = {IS_DELETED: "boolean"} if about.deletes.as_row else {}
+                columns[layer, table] = {**declared, **deleted, **(_HISTORY if about.history == "scd2" else {})}
             elif layer == "gold" and table in catalog.models and table in catalog.selects and catalog.selects[table].columns:
                 model = catalog.models[table]
                 names = [

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import AliasChoices, BeforeValidator, Field, StringConstraints, model_validator
 
-from lakehouse.layout import IS_CURRENT, VALID_FROM, VALID_TO
+from lakehouse.layout import IS_CURRENT, IS_DELETED, VALID_FROM, VALID_TO
+from lakehouse.model.applying import Applying, misfits
 from lakehouse.model.cursor import OddCursors, SetBy, with_type, without_type
 from lakehouse.model.expectation import Expectation
 from lakehouse.model.types import INTEGERS, TypeName
@@ -49,6 +50,8 @@ class Deletes(Frozen):
     """The share of the table's keys that may vanish at once, above a hundred; more is a fault of the source."""
     empty: Literal["stop", "apply"] = "stop"
     """What a source without any row means where there were rows before: `stop` is a fault of the source, `apply` buries them all."""
+    as_row: bool = False
+    """Whether silver shows a delete as a row with the last values and `is_deleted` true, in the place of leaving the key out."""
 
 
 class Reconcile(Frozen):
@@ -62,7 +65,7 @@ def _deletes(given: object) -> object:
     return {"detect": given} if isinstance(given, str) else given
 
 
-class Table(Frozen):
+class Table(Applying):
     """`metadata/tables/<source>/<table>.yml`; the file's name is the table's name in the lake."""
 
     name: TableName
@@ -83,8 +86,6 @@ class Table(Frozen):
     keys: Columns = ()
     cursor: ColumnName | None = Field(default=None, validation_alias=AliasChoices("cursor", "cdc_col"))
     """The column that grows with every change."""
-    sequence_by: ColumnName | None = None
-    """The column that orders the versions of one key; default: the cursor, else the time of extraction."""
     lookback: Lookback = timedelta(0)
     """How far below the watermark each window starts again."""
     start_at: datetime | int | None = Field(default=None, validation_alias=AliasChoices("start_at", "from_date"))
@@ -116,12 +117,12 @@ class Table(Frozen):
     @property
     def sequence(self) -> str | None:
         """The column that orders versions, or None for the time of extraction."""
-        return self.sequence_by or self.cursor
+        return self.snapshot_column or next(iter(self.sequence_by), None) or self.cursor
 
     @property
     def marked(self) -> bool:
         """Whether bronze says of each row what it is: the table can have tombstones or rejects."""
-        return self.buries or self.odd_cursors == "reject"
+        return self.buries or self.odd_cursors == "reject" or bool(self.replace_partitions)
 
     @property
     def buries(self) -> bool:
@@ -160,6 +161,8 @@ class Table(Frozen):
         for name, rule in self.expect.items():
             if rule.withholds and not self.keys:
                 raise Misfit(f"`quarantine` by {rule.kind} needs `keys`: a key is what it withholds", "expect", name, "else")
+        for found, *place in misfits(self):
+            raise Misfit(found, *place)
         if self.partitions > 1:
             self._agree_on_partitions()
         self._agree_on_columns()
@@ -213,7 +216,7 @@ class Table(Frozen):
 
     def _agree_on_columns(self) -> None:
         if self.columns:
-            for role, names in (("keys", self.keys), ("cursor", (self.cursor,)), ("sequence_by", (self.sequence_by,))):
+            for role, names in {"keys": self.keys, "cursor": (self.cursor,), **self.named_places, **self.named_contents}.items():
                 for name in names:
                     if name and name not in self.columns:
                         raise Misfit(f"names {name!r}, which `columns` does not declare; declared: {', '.join(self.columns)}", role)
@@ -221,9 +224,9 @@ class Table(Frozen):
             twins = {name.lower() for name in self.columns}
             if len(twins) < len(self.columns):
                 raise Misfit("two names differ only in case", "columns")
-            taken = {VALID_FROM, VALID_TO, IS_CURRENT} & twins
+            taken = {VALID_FROM, VALID_TO, IS_CURRENT, *([IS_DELETED] if self.deletes.as_row else [])} & twins
             if taken:
-                raise Misfit(f"uses {', '.join(sorted(taken))}, which the lake's own history columns are called", "columns")
+                raise Misfit(f"uses {', '.join(sorted(taken))}, which the lake's own columns are called", "columns")
 
     def _agree_on_cursor(self) -> None:
         if self.cursor is None:

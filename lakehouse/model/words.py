@@ -91,9 +91,6 @@ def parse_zone(text: str) -> str:
 
 Zone = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z0-9_+-]*(/[A-Z][A-Za-z0-9_+-]*)*$"), AfterValidator(parse_zone)]
 ColumnName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,62}$")]
-TableName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
-SourceObject = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_$ ]{0,62}(\.[A-Za-z_][A-Za-z0-9_$ ]{0,62}){0,2}$")]
-Sentence = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 
 
 def _listed(given: object) -> object:
@@ -101,4 +98,6 @@ def _listed(given: object) -> object:
 
 
 Columns = Annotated[tuple[ColumnName, ...], BeforeValidator(_listed)]
-"""One column, or a list of columns."""
+TableName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+SourceObject = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_$ ]{0,62}(\.[A-Za-z_][A-Za-z0-9_$ ]{0,62}){0,2}$")]
+Sentence = Annotated[str, StringConstraints(min_length=1, max_length=2000)]

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from lakehouse.catalog.rules import rule_columns
 from lakehouse.engines.judged import About, Judged, judge_rows
-from lakehouse.layout import BATCH, DROPPED, IS_CURRENT, ROW_HASH, TAKEN, VALID_FROM
+from lakehouse.layout import BATCH, DROPPED, IS_CURRENT, IS_DELETED, ROW_HASH, TAKEN, VALID_FROM
 from lakehouse.model.expectation import ACROSS
 from lakehouse.model.quality import Counts, Finding, counted
 from lakehouse.storage.frames import to_batches
@@ -143,7 +143,7 @@ class Quality:
             self._add(judge_rows(session, self._about, self._published, schema, to_batches(judged, schema)))
 
     def _current(self, rows: pl.DataFrame) -> pl.DataFrame:
-        return rows.filter(pl.col(IS_CURRENT)) if self._roles.history else rows
+        return _living(rows.lazy(), history=self._roles.history).collect()
 
     def show(self, rows: pl.DataFrame) -> None:
         """Let the rules over the whole table see rows that will be in it; of a history those that would be current."""
@@ -157,8 +157,7 @@ class Quality:
         rows = silver.scan()
         if self._roles.keys and not gone.is_empty():
             rows = rows.join(gone.select(self._roles.keys).lazy(), on=list(self._roles.keys), how="anti", nulls_equal=True)
-        if self._roles.history:
-            rows = rows.filter(pl.col(IS_CURRENT))
+        rows = _living(rows, history=self._roles.history)
         needed = [name for name in silver.schema.names if name in {*self._roles.columns, BATCH, VALID_FROM}]
         for part in rows.select(needed).collect_batches(chunk_size=131_072):
             self._table().add(to_batches(self._placed(part), self._judged_schema))
@@ -167,7 +166,7 @@ class Quality:
         """Remember how many current rows there are, for rules about their change."""
         if any(rule.row_count for rule in self.rules.values()):
             rows = silver.scan()
-            self._before = int((rows.filter(pl.col(IS_CURRENT)) if self._roles.history else rows).select(pl.len()).collect().item())
+            self._before = int(_living(rows, history=self._roles.history).select(pl.len()).collect().item())
 
     @property
     def _place(self) -> str | None:
@@ -236,7 +235,8 @@ class Quality:
                 continue
             view = f"silver.{quote(key.table)}"
             self._open().table(view, parent.schema, [file.uri for file in parent.files()])
-            now = f" where {IS_CURRENT}" if self._world.tables[key.table].history == "scd2" else ""
+            shown = [IS_CURRENT] * (IS_CURRENT in parent.schema.names) + [f"not {IS_DELETED}"] * (IS_DELETED in parent.schema.names)
+            now = f" where {' and '.join(shown)}" if shown else ""
             found[name] = f"(select {columns} from {view}{now})"
         return found
 
@@ -293,6 +293,12 @@ def _resolved(metadata: Metadata, tables: Mapping[str, Metadata]) -> dict[str, E
             to = key.to or (metadata if key.table == metadata.name else tables[key.table]).keys
             found[name] = rule.model_copy(update={"foreign_key": key.model_copy(update={"to": to})})
     return found
+
+
+def _living(rows: pl.LazyFrame, *, history: bool) -> pl.LazyFrame:
+    """The rows that say what is, of a history and of deletes that are kept as rows."""
+    rows = rows.filter(pl.col(IS_CURRENT)) if history else rows
+    return rows.filter(~pl.col(IS_DELETED)) if IS_DELETED in rows.collect_schema().names() else rows
 
 
 def taken(versions: pl.LazyFrame) -> pl.LazyFrame:

@@ -53,6 +53,7 @@ def extract(lake: Lake, table: Table, *, full_refresh: bool = False, past: Windo
     window = _window(lake, database, what, past, full_refresh=full_refresh) if table.cursor else Window()
     extraction = Extraction(table, what.types, window, extracted_at, iter(()), whole=full_refresh, past=past is not None)
     extraction.complete = table.mode == "snapshot" and lake.sample is None
+    extraction.replaces = table.replace_partitions if lake.sample is None else ()
     rows = _changed(lake, database, what, extraction) if table.mode == "change_tracking" else database.read(what, window)
     extraction.stream = _observed(lake.while_on(rows), extraction)
     lake.extractions[table.name] = extraction

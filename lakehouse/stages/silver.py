@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 import polars as pl
 import pyarrow as pa
 
-from lakehouse.layout import BATCH, DEFINITION, EXTRACTED_AT, FAILED_CHECKS, IS_CURRENT, ROW_HASH, RUN_ID, consumed
+from lakehouse.layout import BATCH, DEFINITION, EXTRACTED_AT, FAILED_CHECKS, IS_CURRENT, OP, ROW_HASH, RUN_ID, TRUNCATE, consumed
 from lakehouse.model.run import Commit, Step
 from lakehouse.quality.judging import Quality, alone, counts_after, failed, require_none_stops, taken, world_of
 from lakehouse.quality.rejects import OutOfStepError, Rejects
@@ -104,8 +104,9 @@ def _bring_up(lake: Lake, step: Step, folding: _Folding, silver: Table | None, *
         return Commit(lake.run_id, "silver", {**numbers, **own, FAILED_CHECKS: len(step.failed_checks)}, facts)
 
     table = silver or lake.make_table("silver", name, roles.schema)
-    if whole:
-        step.rows_out = folding.rebuild(table, commit, folding.parts(quality.rows, int(lake.settings.memory_limit)))
+    if whole or folding.reaches_all(new):
+        rows = quality.rows if whole else folding.count()
+        step.rows_out = folding.rebuild(table, commit, folding.parts(rows, int(lake.settings.memory_limit)))
     elif not roles.keys:
         quality.show_standing(table, NONE)
         step.rows_out = table.append(folding.appended(new), commit)
@@ -236,6 +237,17 @@ class _Folding:
         planned(pl.DataFrame(pl.from_arrow(plan.bronze.empty_table())))  # else the engine around it would hide the error
         return rows.map_batches(planned, projection_pushdown=False, schema=schema, streamable=True)
 
+    def reaches_all(self, new: pl.LazyFrame) -> bool:
+        """Whether the new versions can end other keys than their own."""
+        if not self.roles.ending:
+            return False
+        told = taken(new)
+        return self._metadata.snapshot_column is not None or told.filter(pl.col(OP) == TRUNCATE).select(pl.len()).collect().item() > 0
+
+    def count(self) -> int:
+        """How many rows bronze has."""
+        return int(self._above(0).select(pl.len()).collect().item())
+
     def appended(self, new: pl.LazyFrame) -> Iterator[pa.RecordBatch]:
         """The rows of a table without keys, judged, as they stream by."""
         for part in new.collect_batches(chunk_size=131_072):
@@ -266,14 +278,15 @@ class _Folding:
 
     def built(self, parts: int) -> Iterator[pl.DataFrame]:
         """All rows of silver, part by part of the keys, judged and without those that are withheld."""
-        folded = (self.roles.folded(self._part(self.taken(), part, parts)) for part in range(parts))
+        ends = self.roles.ends(self.taken())
+        folded = (self.roles.folded(self._part(self.taken(), part, parts), ends) for part in range(parts))
         if self.quality.judges_table:
             held = []
             for rows in folded:
                 self.quality.show(rows)
                 held += [rows] if parts == 1 else []
             self.quality.withheld()
-            again = (self.roles.folded(self._part(self.taken(), part, parts)) for part in range(parts))
+            again = (self.roles.folded(self._part(self.taken(), part, parts), ends) for part in range(parts))
             folded = (self.quality.without_withheld(rows) for rows in held or again)
         for rows in folded:
             self.quality.publish(rows)
@@ -286,10 +299,10 @@ class _Folding:
         """What the new versions change: (identities to take out, rows to put in).
 
         Versions above all that was consumed extend the open row of their key; a key with any other is folded again from all its
-        bronze rows, as are those that were withheld so far, which `rejects` point to.
+        bronze rows, as are those that were withheld so far, which `rejects` point to, and all where what stands never decides.
         """
         roles, came = self.roles, taken(new).collect()
-        late = roles.undecided(came, silver.scan(), silver.number(roles.sequence_id))
+        late = came.select(roles.keys).unique() if roles.again else roles.undecided(came, silver.scan(), silver.number(roles.sequence_id))
         if not rejects.is_empty():
             late = pl.concat([late, self.quality.pointed(rejects, self.pointing).select(late.columns)]).unique()
         again = self.taken().join(late.lazy(), on=roles.keys, how="semi")
@@ -298,8 +311,10 @@ class _Folding:
         if roles.history:
             standing = standing.filter(pl.col(IS_CURRENT))
         standing = standing.collect().lazy()
-        known = roles.standing(standing).select(came.columns)
-        rows = roles.folded(pl.concat([known, ahead.lazy(), again], how="vertical"))
+        if roles.again:
+            rows = roles.folded(again, roles.ends(self.taken()))
+        else:
+            rows = roles.folded(pl.concat([roles.standing(standing).select(came.columns), ahead.lazy(), again], how="vertical"))
         old = pl.concat([standing, silver.scan().join(late.lazy(), on=roles.keys, how="semi")], how="vertical").collect()
         if self.quality.judges_table:
             touched = pl.concat([late, ahead.select(roles.keys)]).unique()

@@ -42,7 +42,8 @@ def frame(schema: pa.Schema) -> pl.DataFrame:
 def reason(names: Sequence[str], keys: Sequence[str], rules: Mapping[str, Expectation]) -> pl.Expr:
     """Why a row is not taken, as `_reason`: NULL where it is taken, `drop` where a rule drops it.
 
-    Rules judge rows that show something, not those that end a key. A table without keys asks for none and for no sequence.
+    Rules judge rows that show something, not those that end keys; a row that ends them all needs no key.
+    A table without keys asks for none and for no sequence.
 
     Args:
         names: The columns that the rows have.
@@ -56,7 +57,7 @@ def reason(names: Sequence[str], keys: Sequence[str], rules: Mapping[str, Expect
         cases.append((pl.col(OP) == REJECT, "cursor"))
     if keys:
         cases.append((placed & pl.any_horizontal(pl.col(name).is_null() for name in keys), "null_key"))
-        cases.append((placed & pl.col(SEQ).is_null(), "null_sequence"))
+        cases.append((pl.col(SEQ).is_null(), "null_sequence"))
     if UNCAST in names:
         cases.append((shows & pl.col(UNCAST).is_not_null(), "cast"))
     for what, otherwise in (("rule", "quarantine"), (DROP, DROP)):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from lakehouse.layout import BATCH, DELETE, EXTRACTED_AT, OP, ROW_HASH, RUN_ID
+from lakehouse.layout import BATCH, DELETE, EXTRACTED_AT, OP, ROW_HASH, RUN_ID, TRUNCATE
 from lakehouse.transform.checks import verdicts
 from lakehouse.transform.names import quote
 
@@ -47,7 +47,7 @@ class Rowwise:
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """The table's own columns as silver keeps them, in their order."""
-        return tuple(self._cleaned)
+        return tuple(name for level in (self._cleaned, self._derived) for name in level if name not in self.table.exclude)
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -68,7 +68,11 @@ class Rowwise:
     @cached_property
     def words(self) -> str:
         """The words of the table's file that the plan comes from, for messages."""
-        words = {"apply_as_deletes": self.table.apply_as_deletes, "expect": verdicts(self.table.expect)}
+        words = {
+            "apply_as_deletes": self.table.apply_as_deletes,
+            "apply_as_truncates": self.table.apply_as_truncates,
+            "expect": verdicts(self.table.expect),
+        }
         return ", ".join(word for word, given in words.items() if given)
 
     @cached_property
@@ -87,10 +91,13 @@ class Rowwise:
     def _marks(self) -> Mapping[str, tuple[str, pa.DataType]]:
         """What the table's conditions say of a row: `_op`, and a boolean column for each rule that judges rows."""
         judged = {name: (text, pa.bool_()) for name, text in verdicts(self.table.expect).items()}
-        if not self.table.apply_as_deletes:
-            return judged
         own = OP if OP in self.bronze.names else "null"
-        return {OP: (f"case when ({self.table.apply_as_deletes}) then '{DELETE}' else {own} end", pa.string()), **judged}
+        said = [(self.table.apply_as_truncates, TRUNCATE), (self.table.apply_as_deletes, DELETE)]
+        whens = " ".join(f"when ({condition}) then '{mark}'" for condition, mark in said if condition)
+        if not whens:
+            return judged
+        buried = f"when {own} = '{DELETE}' then {own} " if OP in self.bronze.names else ""
+        return {OP: (f"case {buried}{whens} else {own} end", pa.string()), **judged}
 
 
 def _texts(level: Mapping[str, tuple[str, pa.DataType]]) -> str:
