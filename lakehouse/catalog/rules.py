@@ -80,8 +80,8 @@ def _pointing(catalog: Catalog, rule: Expectation, at: tuple[str, ...], known: s
         yield (*at, "to"), f"{key.table} has no keys: name its columns here", ""
     elif len(to) != len(key.columns):
         yield (*at, "to"), f"expected {len(key.columns)} columns of {key.table}, given {', '.join(to)}", ""
-    elif target.columns and (unknown := [column for column in key.to if column not in target.columns]):
-        yield (*at, "to"), f"names {', '.join(unknown)}; {key.table} has: {', '.join(target.columns)}", ""
+    elif target.shown and (unknown := [column for column in key.to if column not in target.shown]):
+        yield (*at, "to"), f"names {', '.join(unknown)}; {key.table} has: {', '.join(target.shown)}", ""
 
 
 def pointed(rule: Expectation, tables: Mapping[str, object]) -> tuple[str, ...]:

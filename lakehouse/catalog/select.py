@@ -144,6 +144,13 @@ def check_condition(text: str) -> str | None:
     )
 
 
+def check_expression(text: str) -> str | None:
+    """What is wrong with a row-wise SQL expression, or None."""
+    return _check_expression(
+        text, "expression", (exp.Subquery, exp.Select, exp.Window, exp.AggFunc), "windows or aggregates", "over one row"
+    )
+
+
 def check_aggregate(text: str) -> str | None:
     """What is wrong with an aggregate over the rows of one table, or None."""
     return _check_expression(text, "aggregate", (exp.Subquery, exp.Select, exp.Window), "windows", "over a table's rows")
@@ -160,7 +167,7 @@ def _check_expression(text: str, kind: str, without: tuple[type[exp.Expr], ...],
     if node is None or any(part.comments for part in node.walk()):
         return f"expected one {kind}, without comments"
     if isinstance(node, exp.Query | exp.DML | exp.DDL | exp.Command) or node.find(*without):
-        return f"expected a{'n' * (kind == 'aggregate')} {kind} {over}, without queries, {named}"
+        return f"expected a{'n' * (kind != 'condition')} {kind} {over}, without queries, {named}"
     for function in node.find_all(exp.Func):
         name = function.name.lower() if isinstance(function, exp.Anonymous) else function.sql_name().lower()
         if name in _FORBIDDEN_FUNCTIONS | _NOT_REPEATABLE or isinstance(function, _CLOCKS):
