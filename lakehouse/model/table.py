@@ -108,6 +108,11 @@ class Table(Applying, Cleaning):
         return self.snapshot_column or next(iter(self.sequence_by), None) or self.cursor
 
     @property
+    def silver_keys(self) -> tuple[str, ...]:
+        """The keys as silver calls them."""
+        return tuple(self.named(name) for name in self.keys)
+
+    @property
     def marked(self) -> bool:
         """Whether bronze says of each row what it is: the table can have tombstones or rejects."""
         return self.buries or self.odd_cursors == "reject" or bool(self.replace_partitions)

@@ -40,7 +40,7 @@ class Made(NamedTuple):
 def cleaned(table: Cleaning, field: pa.Field, *, is_key: bool) -> Made:
     """The silver value of a column of bronze."""
     shape, sql = table.columns.get(field.name), quote(field.name)
-    if is_key and pa.types.is_string(field.type):
+    if is_key and (pa.types.is_string(field.type) or pa.types.is_large_string(field.type)):
         sql = _text(sql, table.normalize_keys)
     if shape is None:
         return Made(sql, field.type)
