@@ -18,6 +18,8 @@ from lakehouse.cli.init import init
 from lakehouse.cli.options import Output, Project, Select, open_house
 from lakehouse.cli.output import Format, print_json, print_table, say
 from lakehouse.cli.reconcile import reconcile
+from lakehouse.cli.test import cases
+from lakehouse.cli.why import why
 from lakehouse.errors import LakehouseError
 
 app = typer.Typer(name="lakehouse", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -92,6 +94,8 @@ app.command()(loads.backfill)
 app.command()(loads.adopt)
 app.command()(loads.stream)
 app.command()(reconcile)
+app.command()(why)
+app.command("test")(cases)
 
 
 @app.command()
