@@ -50,12 +50,13 @@ $(AZURITE): | $(READY)
 demo: $(READY) ## a simulated source, two days, a star: the whole road in a minute
 	$(BIN)/lakehouse demo
 
-check: $(READY) ## format, lint, types, import law, metadata schemas, unit tests
+check: $(READY) ## format, lint, types, import law, metadata schemas and cases, unit tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/lakehouse schema --check
+	$(BIN)/lakehouse test
 	$(BIN)/pytest tests/unit -n $(WORKERS)
 
 test: check $(AZURITE) mariadb ## check, then every other test but the long ones

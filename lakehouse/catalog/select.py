@@ -123,6 +123,16 @@ def _names_a_cte(table: exp.Table) -> bool:
     return False
 
 
+def origins(select: Select) -> dict[str, str]:
+    """The columns of the one table that a plain SELECT reads which it gives as they are: their names in the table -> in its output."""
+    query = sqlglot.parse_one(select.text, read="duckdb")
+    if not isinstance(query, exp.Select) or len(select.reads) != 1 or query.args.get("joins") or query.args.get("with_"):
+        return {}
+    given = {column.name: column.name for column in query.selects if isinstance(column, exp.Column)}
+    renamed = {one.this.name: one.alias for one in query.selects if isinstance(one, exp.Alias) and isinstance(one.this, exp.Column)}
+    return {**renamed, **given}
+
+
 def unknown_column(select: Select, columns: Mapping[tuple[str, str], Mapping[str, str]]) -> str | None:
     """What is wrong with the columns that a SELECT names, or None; `columns` has each read table's names and types."""
     from sqlglot.optimizer.qualify import qualify  # noqa: PLC0415  slow to load, needed by validate only
