@@ -19,12 +19,9 @@ from lakehouse.cli.options import Output, Project, Select, open_house
 from lakehouse.cli.output import Format, print_json, print_table, say
 from lakehouse.cli.quality import quality
 from lakehouse.cli.reconcile import reconcile
-<<<<<<< HEAD
 from lakehouse.cli.rejects import rejects
-=======
 from lakehouse.cli.test import cases
 from lakehouse.cli.why import why
->>>>>>> h-why
 from lakehouse.errors import LakehouseError
 
 app = typer.Typer(name="lakehouse", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -99,13 +96,10 @@ app.command()(loads.backfill)
 app.command()(loads.adopt)
 app.command()(loads.stream)
 app.command()(reconcile)
-<<<<<<< HEAD
 app.command()(quality)
 app.add_typer(rejects, name="rejects")
-=======
 app.command()(why)
 app.command("test")(cases)
->>>>>>> h-why
 
 
 @app.command()
