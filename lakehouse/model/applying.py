@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
 from pydantic import BeforeValidator, Field, StrictBool, StringConstraints
 
@@ -10,8 +10,6 @@ from lakehouse.model.words import ColumnName, Columns, Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from lakehouse.model.table import Table
 
 
 def _listed(given: object) -> object:
@@ -102,62 +100,81 @@ class Applying(Frozen):
         return given if isinstance(given, bool) else column in given
 
 
-def misfits(table: Table) -> Iterator[tuple[str, ...]]:
+class Keyed(Protocol):
+    """The part of a table's file that these words must agree with."""
+
+    @property
+    def mode(self) -> str: ...  # noqa: D102  as in `Table`
+    @property
+    def keys(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def cursor(self) -> str | None: ...  # noqa: D102
+    @property
+    def history(self) -> str: ...  # noqa: D102
+    @property
+    def buries(self) -> bool: ...  # noqa: D102
+    @property
+    def ends_keys(self) -> bool: ...  # noqa: D102
+    @property
+    def shows_deletes(self) -> bool: ...  # noqa: D102
+
+
+def misfits(words: Applying, table: Keyed) -> Iterator[tuple[str, ...]]:
     """What of these words does not go together: what is wrong, and the key to look at."""
     keyed = {
-        "order_by": table.order_by,
-        "apply_as_truncates": table.apply_as_truncates,
-        "ignore_null_updates": table.ignore_null_updates,
-        "snapshot_column": table.snapshot_column,
-        "replace_partitions": table.replace_partitions,
+        "order_by": words.order_by,
+        "apply_as_truncates": words.apply_as_truncates,
+        "ignore_null_updates": words.ignore_null_updates,
+        "snapshot_column": words.snapshot_column,
+        "replace_partitions": words.replace_partitions,
     }
     for word, given in keyed.items():
         if given and not table.keys:
             yield f"`{word}` speaks of the versions of a key, and there are no `keys`", word
-    order = [name for name, _ in table.then]
-    if len(set(order) | set(table.sequence_by)) < len(order) + bool(table.sequence_by):
-        yield "`sequence_by` and `order_by` name a column twice", "order_by" if table.order_by else "sequence_by"
-    yield from _of_contents(table)
-    yield from _of_snapshots(table)
-    yield from _of_partitions(table)
-    if table.deletes.as_row and not (table.marked or table.apply_as_deletes or table.apply_as_truncates or table.snapshot_column):
+    order = [name for name, _ in words.then]
+    if len(set(order) | set(words.sequence_by)) < len(order) + bool(words.sequence_by):
+        yield "`sequence_by` and `order_by` name a column twice", "order_by" if words.order_by else "sequence_by"
+    yield from _of_contents(words, table)
+    yield from _of_snapshots(words, table)
+    yield from _of_partitions(words, table)
+    if table.shows_deletes and not table.ends_keys:
         yield "nothing shows which keys are deleted; say how they are noticed", "deletes", "as_row"
 
 
-def _of_contents(table: Table) -> Iterator[tuple[str, ...]]:
-    if table.track is not None:
+def _of_contents(words: Applying, table: Keyed) -> Iterator[tuple[str, ...]]:
+    if words.track is not None:
         if table.history != "scd2":
             yield "`track` says what makes a new version in a history; without `history: scd2` there is none", "track"
-        if (table.track.only is None) is (table.track.all_but is None):
+        if (words.track.only is None) is (words.track.all_but is None):
             yield "expected a list of columns, or `except` with one", "track"
-    fixed = {*table.keys, *table.sequence_by, table.snapshot_column, *(() if table.sequence_by else (table.cursor,))}
-    for word, names in table.named_contents.items():
+    fixed = {*table.keys, *words.sequence_by, words.snapshot_column, *(() if words.sequence_by else (table.cursor,))}
+    for word, names in words.named_contents.items():
         for name in names:
             if name in (table.keys if word == "exclude" else fixed):
                 yield f"names {name!r}, which is a key or orders the versions", word
-            elif word != "exclude" and name in table.exclude:
+            elif word != "exclude" and name in words.exclude:
                 yield f"names {name!r}, which silver does not keep (`exclude`)", word
 
 
-def _of_snapshots(table: Table) -> Iterator[tuple[str, ...]]:
-    if table.snapshot_column is None:
-        if table.absence != "delete":
+def _of_snapshots(words: Applying, table: Keyed) -> Iterator[tuple[str, ...]]:
+    if words.snapshot_column is None:
+        if words.absence != "delete":
             yield "`absence` speaks of a `snapshot_column`, and there is none", "absence"
         return
-    if table.sequence_by:
+    if words.sequence_by:
         yield "the `snapshot_column` orders the versions; take `sequence_by` out, or `order_by` for rows of one snapshot", "sequence_by"
-    if table.buries or table.apply_as_truncates:
-        yield "a table of snapshots shows by itself which keys are gone", "apply_as_truncates" if table.apply_as_truncates else "mode"
-    if table.ignore_null_updates and table.absence == "delete":
+    if table.buries or words.apply_as_truncates:
+        yield "a table of snapshots shows by itself which keys are gone", "apply_as_truncates" if words.apply_as_truncates else "mode"
+    if words.ignore_null_updates and words.absence == "delete":
         yield "a snapshot is whole: NULL in it is a value, so that none is ignored", "ignore_null_updates"
 
 
-def _of_partitions(table: Table) -> Iterator[tuple[str, ...]]:
-    if not table.replace_partitions:
+def _of_partitions(words: Applying, table: Keyed) -> Iterator[tuple[str, ...]]:
+    if not words.replace_partitions:
         return
-    if table.buries or table.snapshot_column:
+    if table.buries or words.snapshot_column:
         yield "a table whose deletes are found otherwise replaces no partitions", "replace_partitions"
-    if table.mode != "full" and table.cursor not in table.replace_partitions:
+    if table.mode != "full" and table.cursor not in words.replace_partitions:
         yield (
             "a window shows whole partitions only where the `cursor` is one of their columns; use that, or mode full with a `where`",
             "replace_partitions",

@@ -135,6 +135,17 @@ class Table(Applying):
         return any(rule.freshness for rule in self.expect.values())
 
     @property
+    def ends_keys(self) -> bool:
+        """Whether anything can end a key."""
+        said = self.apply_as_deletes or self.apply_as_truncates or self.snapshot_column or self.replace_partitions
+        return self.buries or bool(said)
+
+    @property
+    def shows_deletes(self) -> bool:
+        """Whether silver shows a delete as a row."""
+        return self.deletes.as_row
+
+    @property
     def origin(self) -> str:
         """What people look at in the source: its table, or the query by the place where it stands."""
         return self.object or "(the table's query)"
@@ -161,7 +172,7 @@ class Table(Applying):
         for name, rule in self.expect.items():
             if rule.withholds and not self.keys:
                 raise Misfit(f"`quarantine` by {rule.kind} needs `keys`: a key is what it withholds", "expect", name, "else")
-        for found, *place in misfits(self):
+        for found, *place in misfits(self, self):
             raise Misfit(found, *place)
         if self.partitions > 1:
             self._agree_on_partitions()

@@ -62,6 +62,12 @@ class Versions:
         self.marked = bool(self.keys) and (OP in self._given.names or self.again)
 
     def _require(self, metadata: Table, contents: list[str]) -> None:
+        if metadata.deletes.as_row and IS_DELETED in self.columns:
+            raise ModelError(
+                f"the source has a column {IS_DELETED}, as silver calls its own",
+                where=f"metadata/tables/{metadata.source}/{metadata.name}.yml: deletes.as_row",
+                next_step="`exclude` it, or take `as_row` out.",
+            )
         for word, names in metadata.named_contents.items():
             for name in names:
                 if name not in contents and (word != "exclude" or name in self.keys or name not in self._given.names):
@@ -95,7 +101,8 @@ class Versions:
     def standing(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         """Rows of silver, as versions that stand for all those of their key that were consumed."""
         # without a column that orders versions every key is late, and nothing stands
-        kind = rows.collect_schema().get(self.sequence, pl.Datetime("us", "UTC"))
+        field = pa.schema([self._given.field(self.sequence)])
+        kind = pl.DataFrame(pl.from_arrow(field.empty_table())).schema[self.sequence]
         own = pl.col(self.sequence) if self.stands else pl.lit(None, dtype=kind)
         return self._as_versions(rows, pl.col(VALID_FROM) if self.history else own)
 
