@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from lakehouse.model.case import Report
+    from lakehouse.model.life import Life
     from lakehouse.model.reconciliation import Reconciliation
     from lakehouse.model.run import Cursor, Run
     from lakehouse.model.sample import Sample
@@ -203,6 +205,35 @@ class Lakehouse:
         """Where every table stands: one row a table."""
         with self._lake() as lake:
             return status(lake)
+
+    def why(self, table: str, *keys: str) -> Life:
+        """The life of one row: every bronze row of its key with the read that brought it, and what silver and gold made of it.
+
+        Args:
+            table: `silver.<table>` or `<table>`.
+            keys: The values of its keys as texts, in the order of the table's `keys`.
+
+        Raises:
+            UsageError: There is no such table, it has no keys or no rows yet, or these are no values of its keys.
+        """
+        from lakehouse.pipeline.why import why  # noqa: PLC0415  nothing else needs it
+
+        with self._lake() as lake:
+            return why(lake, table, keys)
+
+    def test(self, select: Iterable[str] = ()) -> Report:
+        """Run the cases of `metadata/tests/`, in memory: no lake and no source is touched.
+
+        Args:
+            select: Words such as `users`, `users+`, `tag:x` (cases of these tables and models), or names of cases, `*` in them.
+
+        Raises:
+            MetadataError: The metadata or the cases have faults.
+            UsageError: A word names nothing.
+        """
+        from lakehouse.pipeline.testing import run_cases  # noqa: PLC0415  nothing else needs it
+
+        return run_cases(self.project, self.settings, select)
 
     def history(self, limit: int = 20) -> list[dict[str, Any]]:
         """The newest runs' steps, newest first."""

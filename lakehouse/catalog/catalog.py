@@ -89,6 +89,7 @@ class Catalog:
                 *deletes,
                 *odd,
                 *([table.applied] if table.applied else []),
+                *([table.cleaned] if table.cleaned else []),
             ]
         else:
             pointing = [

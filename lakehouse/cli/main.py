@@ -20,6 +20,8 @@ from lakehouse.cli.output import Format, print_json, print_table, say
 from lakehouse.cli.quality import quality
 from lakehouse.cli.reconcile import reconcile
 from lakehouse.cli.rejects import rejects
+from lakehouse.cli.test import cases
+from lakehouse.cli.why import why
 from lakehouse.errors import LakehouseError
 
 app = typer.Typer(name="lakehouse", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -96,6 +98,8 @@ app.command()(loads.stream)
 app.command()(reconcile)
 app.command()(quality)
 app.add_typer(rejects, name="rejects")
+app.command()(why)
+app.command("test")(cases)
 
 
 @app.command()

@@ -85,6 +85,12 @@ class Session:
             rows += f" union all by name select * from read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
         self._connection.execute(f"create or replace view {name} as select {columns} from ({rows})")
 
+    def show(self, name: str, rows: pa.Table) -> None:
+        """Make rows in memory readable as `name`, such as `silver.users`."""
+        shape = f"_shape_{next(self._shapes)}"
+        self._connection.register(shape, rows)
+        self._connection.execute(f"create or replace view {name} as select * from {shape}")
+
     def stream(self, name: str, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
         """Make a stream of batches readable once as `name`."""
         self._connection.register(name, pa.RecordBatchReader.from_batches(schema, batches))

@@ -290,7 +290,7 @@ def _resolved(metadata: Metadata, tables: Mapping[str, Metadata]) -> dict[str, E
         if key is None:
             found[name] = rule
         elif key.table in tables or key.table == metadata.name:
-            to = key.to or (metadata if key.table == metadata.name else tables[key.table]).keys
+            to = key.to or (metadata if key.table == metadata.name else tables[key.table]).silver_keys
             found[name] = rule.model_copy(update={"foreign_key": key.model_copy(update={"to": to})})
     return found
 

@@ -18,6 +18,7 @@ from lakehouse.transform.star import calendar, dimension, fact
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from lakehouse.catalog import Catalog
     from lakehouse.engines.duck import Session
     from lakehouse.lake import Lake
     from lakehouse.model.star import Model
@@ -51,7 +52,7 @@ def build(lake: Lake, model: Model) -> Step:
         for (layer, name), table in inputs.items():
             if table is not None:
                 engine.table(f"{layer}.{quote(name)}", table.schema, [file.uri for file in table.files()])
-        _stage(lake, engine, model)
+        _stage(lake.catalog, engine, model)
         step.rows_in = _count(engine, "_staged")
         _require_sound(engine, model)
         step.failed_checks = _check(lake, engine, model)
@@ -62,13 +63,33 @@ def build(lake: Lake, model: Model) -> Step:
     return step
 
 
-def _stage(lake: Lake, engine: Session, model: Model) -> None:
+def build_in_memory(catalog: Catalog, engine: Session, model: Model, source: str | None = None) -> pa.Table:
+    """The model's rows over what a new session of the engine shows as `silver.x` and `gold.y`, by the very path that a run takes.
+
+    Args:
+        catalog: What the project declares.
+        engine: The session; it shows all that `catalog.inputs` names, or what `source` reads.
+        model: The model.
+        source: A query whose rows stand for those of the model's own SELECT; members that only facts know are then left out.
+
+    Raises:
+        ModelError: The SELECT cannot be run, or two members have one key.
+        QualityError: The grain is not unique, or a rule says `fail`.
+    """
+    _stage(catalog, engine, model, source)
+    _require_sound(engine, model)
+    _check(engine, model)
+    schema = _delta_schema(_shape(engine, "_staged"), model)
+    return pa.Table.from_batches(_cast(engine.reader("select * from _staged"), schema), schema)
+
+
+def _stage(catalog: Catalog, engine: Session, model: Model, source: str | None = None) -> None:
     """Leave the model's rows in `_staged`."""
     where = f"sql/gold/{model.name}.sql"
     if model.calendar:
         engine.model("_staged", calendar(model.calendar, model.surrogate_key or ""), f"metadata/models/{model.name}.yml")
         return
-    engine.model("_source", lake.catalog.selects[model.name].text, where)
+    engine.model("_source", source or catalog.selects[model.name].text, where)
     schema = _shape(engine, "_source")
     wanted = {*model.keys, *((model.as_of,) if model.as_of else ())}
     for reference in model.references.values():
@@ -81,25 +102,25 @@ def _stage(lake: Lake, engine: Session, model: Model) -> None:
             next_step="Select it, or correct the model's file.",
         )
     if model.kind == "dimension":
-        query = dimension(model, schema, _members(lake, model))
+        query = dimension(model, schema, [] if source else _members(catalog, model))
     elif model.kind == "fact":
-        query = fact(model, lake.catalog.models, schema.names)
+        query = fact(model, catalog.models, schema.names)
     else:
         query = "select * from _source"
     engine.model("_staged", query, where)
 
 
-def _members(lake: Lake, model: Model) -> list[str]:
+def _members(catalog: Catalog, model: Model) -> list[str]:
     """Queries for the natural keys that facts name, so that a member which came later than its facts is there already."""
     queries = []
-    for fact_name, key in lake.catalog.referencing(model.name):
-        pointing = lake.catalog.models[fact_name]
+    for fact_name, key in catalog.referencing(model.name):
+        pointing = catalog.models[fact_name]
         reference = pointing.references[key]
         columns = ", ".join(f"{quote(theirs)} as {quote(own)}" for own, theirs in reference.match.items())
         if reference.through:
             via = f"gold.{quote(pointing.references[reference.through].dimension)}"
         else:
-            via = f"({lake.catalog.selects[fact_name].text})"
+            via = f"({catalog.selects[fact_name].text})"
         queries.append(f"select distinct {columns} from {via}")
     return queries
 

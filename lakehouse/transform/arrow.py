@@ -8,11 +8,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.errors import SourceDataError
+from lakehouse.model.types import DataType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from lakehouse.model.types import DataType
 
 _ARROW = {
     "boolean": pa.bool_(),
@@ -35,6 +34,15 @@ _SPAN = ((-62_135_596_800_000_000, 253_402_300_799_999_999), (-719_162, 2_932_89
 def arrow_type(kind: DataType) -> pa.DataType:
     """The Arrow type of a lake type."""
     return pa.decimal128(kind.precision, kind.scale) if kind.name == "decimal" else _ARROW[kind.name]
+
+
+def lake_type(kind: pa.DataType) -> DataType | None:
+    """The lake's type of an Arrow type, or None where the lake has none of it."""
+    if pa.types.is_decimal(kind):
+        return DataType("decimal", kind.precision, kind.scale)
+    if pa.types.is_large_string(kind):
+        return DataType("string")
+    return next((DataType(name) for name, own in _ARROW.items() if own == kind), None)
 
 
 def arrow_schema(columns: Mapping[str, DataType]) -> pa.Schema:
