@@ -55,7 +55,8 @@ def build(lake: Lake, model: Model) -> Step:
         _stage(lake.catalog, engine, model)
         step.rows_in = _count(engine, "_staged")
         _require_sound(engine, model)
-        step.failed_checks = _check(lake, engine, model)
+        found = lake.findings[model.name] = []
+        step.failed_checks = _check(engine, model, found)
         numbers[FAILED_CHECKS] = len(step.failed_checks)
         commit = Commit(lake.run_id, "gold", numbers, {"rows": step.rows_in, "failed_checks": step.failed_checks})
         step.rows_out, gold = _write(lake, engine, model, gold, commit)
@@ -78,7 +79,7 @@ def build_in_memory(catalog: Catalog, engine: Session, model: Model, source: str
     """
     _stage(catalog, engine, model, source)
     _require_sound(engine, model)
-    _check(engine, model)
+    _check(engine, model, [])
     schema = _delta_schema(_shape(engine, "_staged"), model)
     return pa.Table.from_batches(_cast(engine.reader("select * from _staged"), schema), schema)
 
@@ -155,7 +156,8 @@ def _require_sound(engine: Session, model: Model) -> None:
         )
 
 
-def _check(lake: Lake, engine: Session, model: Model) -> dict[str, int]:
+def _check(engine: Session, model: Model, found: list[Finding]) -> dict[str, int]:
+    """The counts of the rules that some rows break; what each rule found is added to `found`."""
     if not model.expect:
         return {}
     known = (
@@ -163,7 +165,6 @@ def _check(lake: Lake, engine: Session, model: Model) -> dict[str, int]:
     )
     engine.model("_counts", failing_counts(known, model.expect), f"metadata/models/{model.name}.yml: expect", "a rule")
     counts, rows = engine.rows("select * from _counts").to_pylist()[0], _count(engine, known)
-    found = lake.findings[model.name] = []
     for name, rule in model.expect.items():
         failed, told = int(counts[name]), f"{counts[name]} of {rows} rows ({rule.that})"
         shown = engine.rows(samples(known, broken(rule), model.keys)).column("sample").to_pylist() if failed else []
