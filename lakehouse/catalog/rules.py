@@ -26,8 +26,10 @@ def rule_faults(catalog: Catalog, table: str, columns: Iterable[str], known: Ite
         columns: The columns that its rules may name; none where they are not declared.
         known: The names of all tables, of those with faults too.
     """
-    there = list(columns)
+    seen = list(columns)
+    kept = [column for column in seen if column not in catalog.tables[table].exclude]
     for name, rule in catalog.tables[table].expect.items():
+        there = seen if rule.judges_versions else kept
         at = (name, rule.kind)
         if rule.that is not None:
             yield from ((at, what, "") for what in _sql(check_condition(rule.that), rule.that, there))
@@ -80,5 +82,5 @@ def _pointing(catalog: Catalog, rule: Expectation, at: tuple[str, ...], known: s
         yield (*at, "to"), f"{key.table} has no keys: name its columns here", ""
     elif len(to) != len(key.columns):
         yield (*at, "to"), f"expected {len(key.columns)} columns of {key.table}, given {', '.join(to)}", ""
-    elif target.shown and (unknown := [column for column in key.to if column not in target.shown]):
+    elif target.shown and (unknown := [column for column in key.to if column not in target.shown or column in target.exclude]):
         yield (*at, "to"), f"names {', '.join(unknown)}; {key.table} has: {', '.join(target.shown)}", ""

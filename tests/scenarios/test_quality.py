@@ -186,6 +186,23 @@ def test_a_key_into_the_own_table_is_judged_before_anything_is_withheld(tmp_path
     assert (ids(house), why(house)) == ([1, 2, 6], [("foreign_key", "of")])
 
 
+def test_rules_speak_of_columns_as_silver_names_and_cleans_them(tmp_path: Path) -> None:
+    head = ITEMS.replace("id: bigint, kind: string", "id: {type: bigint, rename: nr}, kind: {type: string, trim: true, rename: sort}")
+    rules = "  sorts: {in_set: {column: sort, values: [tool, toy]}, else: quarantine}\n  one: {unique: [sort, price], else: quarantine}\n"
+    house = shop(tmp_path, rules + "  of: {foreign_key: {columns: maker, table: items}, else: quarantine}\n", head=head)
+    add(
+        tmp_path,
+        "3, ' toy ', 5, 1, '2029-12-31 01:00:00'",
+        "4, 'car', 5, 1, '2029-12-31 01:00:00'",
+        "5, 'toy', 5, 1, '2029-12-31 02:00:00'",
+    )
+    add(tmp_path, "null, 'toy', 7, 1, '2029-12-31 02:00:00'", "6, 'toy', 8, 9, '2029-12-31 02:00:00'")
+    house.run()
+    assert sorted(house.scan("silver.items").collect()["nr"].to_list()) == [1, 2, 3]
+    assert why(house) == [("foreign_key", "of"), ("null_key", "nr"), ("rule", "sorts"), ("unique", "one")]
+    assert account(house) == (7, 3, 4, 0)
+
+
 WHOLE = {
     "freshness": ("freshness: {column: at, within: 2d}", "freshness: {column: at, within: 2h}"),
     "row_count": ("row_count: {min: 2, max: 9}", "row_count: {min: 3}"),
