@@ -5,7 +5,9 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
-WORKERS ?= 2
+WORKERS ?= 3
+# Tests wait for servers as often as they compute; a file's tests share what they start.
+BY_FILE := --dist loadfile --no-loadscope-reorder
 BIN := .venv/bin
 READY := .venv/.ready
 AZURITE_VERSION := 3.37.0
@@ -60,10 +62,11 @@ check: $(READY) ## format, lint, types, import law, metadata schemas and cases, 
 	$(BIN)/pytest tests/unit -n $(WORKERS)
 
 test: check $(AZURITE) mariadb ## check, then every other test but the long ones
-	$(BIN)/pytest tests --ignore tests/unit -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m compileall -q lakehouse flows tests
+	$(BIN)/pytest tests --ignore tests/unit -n $(WORKERS) $(BY_FILE)
 
 test-long: $(READY) $(AZURITE) mariadb ## long searches: every effect, mode and backend, many examples
-	$(BIN)/pytest -m long -n $(WORKERS) --dist loadgroup
+	$(BIN)/pytest -m long -n $(WORKERS) $(BY_FILE)
 
 mariadb: $(READY) ## a MariaDB server for the tests, unpacked into .venv from Debian's packages; without apt its tests are skipped
 	@tests/mariadb.sh .venv/mariadb

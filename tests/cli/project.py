@@ -13,7 +13,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from tests.zygote import Zygote
+
 PROGRAM = Path(sys.executable).parent / "lakehouse"
+_zygote = Zygote()
 
 FILES = {
     "metadata/sources/shop.yml": "kind: database\nconnection: shop\n",
@@ -140,7 +143,7 @@ class Project:
 
     def call(self, *words: str, **settings: str | None) -> Done:
         """Run `lakehouse <words>` in the project's folder, under these settings."""
-        return self._done((PROGRAM, *words), self.environment(**settings))
+        return Done(*_zygote.call(words, self.folder, self.environment(**settings), timeout=60))
 
     def call_limited(self, limit: str, value: int, *words: str, **settings: str | None) -> Done:
         """The same in a process of which the system limits something, such as `RLIMIT_FSIZE`."""

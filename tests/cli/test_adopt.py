@@ -207,6 +207,7 @@ def test_versions_that_nothing_orders_are_refused(project: Project) -> None:
     require_refused(project, FAILED, "1 key comes more than once")
 
 
+@pytest.mark.long
 def test_histories_in_a_container(project: Project, azurite: Azurite) -> None:
     container = make_container(azurite.url)
     at, settings = f"abfss://{container}", {"AZURE__EMULATOR": azurite.url}

@@ -109,6 +109,7 @@ def test_the_same_star_though_every_commit_loses_its_answer(project: Project, az
         assert sum(proxy.struck()) > 2 * len(NAMES)
 
 
+@pytest.mark.long
 def test_the_same_star_though_the_service_is_busy(project: Project, azurite: Azurite, local: list[Content]) -> None:
     with proxy_before(azurite.url) as proxy:
         lake = {"lake": f"abfss://{make_container(azurite.url)}/prod", "azure.emulator": proxy.url}

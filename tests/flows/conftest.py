@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -33,3 +34,10 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
         yield Deployed(shop, server)
     finally:
         server.stop()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A project with the flows."""
+    copy_flows(tmp_path)
+    return Project.make(tmp_path)

@@ -15,10 +15,9 @@ import pytest
 
 from tests.cli.project import Project
 from tests.flows.conftest import Deployed
+from tests.flows.scripts import call
 from tests.lakes import change_source, write_project
 from tests.servers import PASSWORD, Postgres, address, free_port
-
-pytestmark = pytest.mark.xdist_group("prefect")
 
 COUNTS = """
 select (select count(*) from bronze.orders) as bronze, (select count(*) from silver.orders) as silver,
@@ -192,3 +191,13 @@ def test_only_transient_failures_are_tried_again_and_the_rest_goes_on(deployed: 
     written = told + prefect.logged(run) + str(prefect.flow_run(run)) + str(tasks)
     assert not [secret for secret in (PASSWORD, quote(PASSWORD, safe="")) if secret in written]
     assert not [file.name for file in prefect.home.iterdir() if file.is_file() and PASSWORD.encode() in file.read_bytes()]
+
+
+def test_with_a_server_a_script_is_a_flow_run(deployed: Deployed, project: Project) -> None:
+    words = ("flows/backfill.py", "--from", "2024-01-01", "--to", "2024-02-01T10:00")
+    done = call(project, *words, **deployed.prefect.environment)
+    assert done.returncode == 0, done.stderr
+    named = {"flow_runs": {"name": {"any_": ["backfill all from 2024-01-01 to 2024-02-01 10:00:00"]}}}
+    (run,) = deployed.prefect.read("POST", "/flow_runs/filter", named)
+    assert run["state_type"] == "COMPLETED"
+    assert set(deployed.prefect.tasks(run["id"])) == {"users", "orders", "dim_user", "fact_order"}

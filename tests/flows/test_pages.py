@@ -10,7 +10,7 @@ import pytest
 
 from tests.flows.conftest import Deployed
 
-pytestmark = [pytest.mark.long, pytest.mark.xdist_group("prefect")]
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")

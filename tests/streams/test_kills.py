@@ -33,7 +33,7 @@ def kill_runs(project: Streaming, seconds: float) -> int:
         ended += 1
 
 
-@pytest.mark.parametrize("kills", [5, pytest.param(50, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kills", [3, pytest.param(50, marks=pytest.mark.long)])
 def test_killed_runs_lose_and_double_nothing(postgres: Postgres, tmp_path: Path, kills: int) -> None:
     url = postgres.create_database(f"kills {next(_numbers)}")
     project, changes = Streaming(tmp_path, url, SWEPT), Changes(url, seed=kills, deletes=True)

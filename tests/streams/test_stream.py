@@ -26,7 +26,7 @@ def test_a_stream_ends_cleanly_when_told_and_after_its_time(postgres: Postgres, 
     project, changes = Streaming(tmp_path, url), Changes(url)
     try:
         told = project.start()
-        time.sleep(6)
+        time.sleep(4)
         assert "stopping after the poll under way" in stop_cleanly(told)
         timed = project.start("--for", "3s", "-o", "json")
         out, err = timed.communicate(timeout=60)
