@@ -240,6 +240,39 @@ class Lakehouse:
         with self._lake() as lake:
             return history(lake, limit)
 
+    def quality(self, table: str | None = None) -> dict[str, list[dict[str, Any]]]:
+        """What the rules found: `tables` with where the rows of each went, `rules` with the last result of each and its trend.
+
+        Raises:
+            UsageError: There is no such table.
+        """
+        from lakehouse.pipeline.quality import quality  # noqa: PLC0415  nothing else needs it
+
+        with self._lake() as lake:
+            return quality(lake, table)
+
+    def rejects(self, table: str | None = None, *, reason: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
+        """The newest rows that silver does not take, of one table or of all: `reason`, `rules`, masked `key`, and where they are in bronze.
+
+        Raises:
+            UsageError: There is no such table.
+        """
+        from lakehouse.pipeline.quality import rejects  # noqa: PLC0415  as above
+
+        with self._lake() as lake:
+            return rejects(lake, table, reason=reason, limit=limit)
+
+    def reject(self, table: str, pointer: str) -> list[dict[str, Any]]:
+        """The rejects of a table whose `_row_hash` begins so, with the row's values in bronze, unmasked, as `row`.
+
+        Raises:
+            UsageError: There is no such table or reject.
+        """
+        from lakehouse.pipeline.quality import reject  # noqa: PLC0415  as above
+
+        with self._lake() as lake:
+            return reject(lake, table, pointer)
+
     def scan(self, name: str) -> pl.LazyFrame:
         """The rows of `layer.table`, lazy.
 
@@ -250,7 +283,7 @@ class Lakehouse:
             return scan(lake, name)
 
     def sql(self, text: str) -> pl.DataFrame:
-        """The result of one SELECT over `bronze.x`, `silver.x`, `gold.y`, and `ledger.windows`, `ledger.runs` and `ledger.steps`.
+        """The result of one SELECT over `bronze.x`, `silver.x`, `rejects.x`, `gold.y`, and `ledger.windows`, `runs`, `steps`, `quality`.
 
         Raises:
             UsageError: It is no single SELECT, or names what is not there.

@@ -29,7 +29,7 @@ class ByCursor(Protocol):
     @property
     def cursor(self) -> str | None: ...  # noqa: D102  as in `Table`
     @property
-    def sequence_by(self) -> str | None: ...  # noqa: D102
+    def sequence_by(self) -> tuple[str, ...]: ...  # noqa: D102
     @property
     def lookback(self) -> timedelta | int: ...  # noqa: D102
     @property
@@ -77,7 +77,7 @@ def with_type(table: ByCursor, kind: str) -> Iterator[tuple[str, str]]:
             yield f"does not fit a {kind} cursor; expected {'an instant' if kind in TIMES else 'a number'}", "start_at"
     if table.cursor_zone is not None and kind not in TIMES:
         yield f"a {kind} cursor has no time zone", "cursor_zone"
-    if table.odd_cursors == "read_once" and kind not in TIMES and table.sequence_by in (None, table.cursor):
+    if table.odd_cursors == "read_once" and kind not in TIMES and table.sequence_by[:1] in ((), (table.cursor,)):
         yield f"a row without its {kind} cursor needs another `sequence_by` to have a place among the versions of its key", "odd_cursors"
 
 

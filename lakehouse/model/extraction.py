@@ -31,6 +31,7 @@ class Extraction:
         past: The window is a backfill's: the live watermark stays where it is.
         adopted: Where the rows come from, if not from the source.
         complete: The stream is the whole table at one moment: keys that it does not show are gone.
+        replaces: The columns of the partitions of which the stream shows all rows: keys that were there and that it lacks are gone.
         numbers: App transactions that its commit carries.
         overdue: The commit is made without rows too, for its numbers.
         keys: How many keys the read is limited to; None for a window. The live watermark stays where it is.
@@ -50,6 +51,7 @@ class Extraction:
     past: bool = False
     adopted: str = ""
     complete: bool = False
+    replaces: tuple[str, ...] = ()
     numbers: dict[str, int] = field(default_factory=dict)
     overdue: bool = False
     keys: int | None = None

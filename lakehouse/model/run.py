@@ -126,7 +126,8 @@ class Commit:
 class Step:
     """One step of a run over one table, as `run -o json` prints it (keys are stable).
 
-    `rows_in` is what the step read, `rows_out` the rows it added or changed, `version` the table's Delta version after it.
+    `rows_in` is what the step read, `rejected` and `dropped` those of them that rules left out,
+    `rows_out` the rows it added or changed, `version` the table's Delta version after it.
 
     Attributes:
         reads: How the source was read: `window` (of a run), `backfill`, `refresh` or `adoption`; None where it was not.
@@ -156,6 +157,7 @@ class Step:
     checksum: str | None = None
     definition: int | None = None
     version_before: int | None = None
+    dropped: int = 0
 
 
 @dataclass(slots=True)

@@ -91,6 +91,13 @@ def parse_zone(text: str) -> str:
 
 Zone = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z0-9_+-]*(/[A-Z][A-Za-z0-9_+-]*)*$"), AfterValidator(parse_zone)]
 ColumnName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,62}$")]
+
+
+def _listed(given: object) -> object:
+    return [given] if isinstance(given, str) else given
+
+
+Columns = Annotated[tuple[ColumnName, ...], BeforeValidator(_listed)]
 TableName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 SourceObject = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_$ ]{0,62}(\.[A-Za-z_][A-Za-z0-9_$ ]{0,62}){0,2}$")]
 Sentence = Annotated[str, StringConstraints(min_length=1, max_length=2000)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lakehouse.errors import LakehouseError, StorageError
+from lakehouse.lake import WRITTEN_BY
 from lakehouse.storage.damage import damage
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ def damaged(lake: Lake, layer: str, node: str) -> StorageError | None:
 
     It asks the store for every file, so it is for steps that broke already.
     """
+    layer = WRITTEN_BY.get(layer, layer)
     try:
         inputs = lake.inputs(layer, node) if layer in ("silver", "gold") else {}
         for table in (lake.table(layer, node), *inputs.values()):

@@ -97,7 +97,8 @@ class Database:
         by_case = {column.name.lower(): column for column in source.columns}
         columns: dict[str, tuple[SourceColumn, DataType]] = {}
         wanted = {name: shape.type for name, shape in table.columns.items()} or {column.name: column.type for column in source.columns}
-        needed = {*wanted, *table.keys, *(name for name in (table.cursor, table.sequence_by) if name)}
+        places = {name for names in table.named_places.values() for name in names}
+        needed = {*wanted, *table.keys, *([table.cursor] if table.cursor else []), *places}
         missing = sorted(name for name in needed if name not in by_name and name.lower() not in by_case)
         if missing:
             gives = "the query gives" if table.query else f"the source's table {'.'.join(source.parts)} has"

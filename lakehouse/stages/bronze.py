@@ -123,17 +123,17 @@ def bury(lake: Lake, metadata: Metadata, keys: pa.Table, name: str = "sweep") ->
 
 
 def _tells_deletes(extraction: Extraction) -> bool:
-    return extraction.complete or extraction.table.mode == "change_tracking"
+    return extraction.complete or extraction.table.mode == "change_tracking" or bool(extraction.replaces)
 
 
 def _append_unseen(lake: Lake, table: Table, extraction: Extraction, source: pa.Schema, files: list[LiveFile]) -> tuple[int, Table | None]:
     low, cursor, odd = extraction.window.from_, extraction.table.cursor, extraction.window.odd
     rule = Unseen(source.names, extraction.table.keys, cursor, low if cursor else None, _newest(files, cursor), odd)
     ends = _tombstones(table.schema, extraction.table) if _tells_deletes(extraction) else None
-    recent = _recent(files, cursor, low, odd)
+    recent = files if extraction.replaces else _recent(files, cursor, low, odd)
     held = list(islice(extraction.stream, HELD_BATCHES))
     small = sum(file.rows for file in recent) <= FEW_SEEN and sum(file.size for file in recent) <= FEW_BYTES
-    if small and len(held) < HELD_BATCHES:
+    if small and len(held) < HELD_BATCHES and not extraction.replaces:
         arrived = pa.Table.from_batches(held, source)
         again = pc.sum(rule.again(arrived), min_count=0).as_py()
         if again <= FEW_AGAIN:
@@ -149,9 +149,12 @@ def _append_unseen(lake: Lake, table: Table, extraction: Extraction, source: pa.
         if ends:
             told = f"select * from arrived where {OP} = '{DELETE}'"
             buried = ends.rows(f"({ends.absent() if extraction.complete else told})")
-            if extraction.complete:
+            held_keys = ends.living()
+            if extraction.replaces:
+                buried, held_keys = ends.replaced(extraction.replaces), ends.held(extraction.replaces)
+            if extraction.complete or extraction.replaces:
                 gone = _count(engine, buried)
-                require_plausible(extraction.table, shown=extraction.rows, gone=gone, held=lambda: _count(engine, ends.living()))
+                require_plausible(extraction.table, shown=extraction.rows, gone=gone, held=lambda: _count(engine, held_keys))
             unseen = f"select * from ({unseen}) union all by name select * from ({buried})"
         return _write(lake, table, extraction, source, engine.reader(unseen))
 
@@ -162,7 +165,7 @@ def _count(engine: Session, query: str) -> int:
 
 def _tombstones(there: pa.Schema, metadata: Metadata) -> Tombstones:
     columns = [name for name in there.names if name not in (*TECHNICAL.names, OP)]
-    return Tombstones(columns, metadata.keys, metadata.sequence or EXTRACTED_AT)
+    return Tombstones(columns, metadata.keys, metadata.sequence or EXTRACTED_AT, metadata.then)
 
 
 def _among(rule: Unseen, ends: Tombstones | None, arrived: pa.Table, seen: pa.Table, extraction: Extraction) -> Iterator[pa.RecordBatch]:

@@ -96,7 +96,8 @@ class _Comparison:
         self._database: Database = lake.database(table.source)
         self._what: Described = self._database.describe(table)
         if keys_only:
-            bare = table.model_copy(update={"cursor": None, "sequence_by": None, "cursor_zone": None, "odd_cursors": "stop"})
+            unordered = {"cursor": None, "sequence_by": (), "order_by": (), "snapshot_column": None, "replace_partitions": ()}
+            bare = table.model_copy(update={**unordered, "cursor_zone": None, "odd_cursors": "stop"})
             self._what = replace(self._what, table=bare, columns={name: self._what.columns[name] for name in table.keys})
             self._table = bare
         self._source = Measured(self._database, self._what)

@@ -53,6 +53,7 @@ def extract(lake: Lake, table: Table, *, full_refresh: bool = False, past: Windo
     window = _window(lake, database, what, past, full_refresh=full_refresh) if table.cursor else Window()
     extraction = Extraction(table, what.types, window, extracted_at, iter(()), whole=full_refresh, past=past is not None)
     extraction.complete = table.mode == "snapshot" and lake.sample is None
+    extraction.replaces = table.replace_partitions if lake.sample is None else ()
     rows = _changed(lake, database, what, extraction) if table.mode == "change_tracking" else database.read(what, window)
     extraction.stream = _observed(lake.while_on(rows), extraction)
     lake.extractions[table.name] = extraction
@@ -258,13 +259,12 @@ def watermark_less_lookback(lake: Lake, table: Table, kind: str) -> Cursor | Non
 
 def _observed(batches: Iterator[pa.RecordBatch], extraction: Extraction) -> Iterator[pa.RecordBatch]:
     cursor, odd = extraction.table.cursor, extraction.window.odd
-    required = {*extraction.table.keys, extraction.table.sequence} - {None, cursor if odd else None}
+    required = cursor if cursor and not odd else None  # rows without a key or another sequence are silver's to reject
     try:
         for batch in batches:
             extraction.rows += batch.num_rows
-            seen = shown(batch)
-            for name in sorted(str(column) for column in required):
-                _require_place(extraction.table, name, seen.column(name).null_count)
+            if required:
+                _require_place(extraction.table, required, shown(batch).column(required).null_count)
             if cursor:
                 moving, batch = sorted_out(batch, extraction.table, odd)  # noqa: PLW2901  the batch with its marks
                 greatest = pc.max(moving).as_py()
@@ -280,7 +280,7 @@ def _observed(batches: Iterator[pa.RecordBatch], extraction: Extraction) -> Iter
 def _require_place(table: Table, name: str, nulls: int) -> None:
     if nulls:
         raise QualityError(
-            f"{name} is NULL in {nulls} row{'s' * (nulls != 1)}: without it a row has no place among the versions of a key",
+            f"{name} is NULL in {nulls} row{'s' * (nulls != 1)}: without it a row lies in no window",
             where=f"{table.source}.{table.name}",
             next_step=f"Correct them in the source (select * from {table.origin} where {name} is null); nothing of this read was kept.",
         )

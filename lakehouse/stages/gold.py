@@ -9,8 +9,9 @@ import pyarrow as pa
 
 from lakehouse.errors import ModelError, QualityError
 from lakehouse.layout import DEFINITION, FAILED_CHECKS, UNKNOWN_MEMBER, consumed
+from lakehouse.model.quality import Finding
 from lakehouse.model.run import Commit, Step
-from lakehouse.transform.checks import failing_counts, require_no_stop
+from lakehouse.transform.checks import broken, failing_counts, require_no_stop, samples
 from lakehouse.transform.names import quote
 from lakehouse.transform.star import calendar, dimension, fact
 
@@ -54,7 +55,8 @@ def build(lake: Lake, model: Model) -> Step:
         _stage(lake.catalog, engine, model)
         step.rows_in = _count(engine, "_staged")
         _require_sound(engine, model)
-        step.failed_checks = _check(engine, model)
+        found = lake.findings[model.name] = []
+        step.failed_checks = _check(engine, model, found)
         numbers[FAILED_CHECKS] = len(step.failed_checks)
         commit = Commit(lake.run_id, "gold", numbers, {"rows": step.rows_in, "failed_checks": step.failed_checks})
         step.rows_out, gold = _write(lake, engine, model, gold, commit)
@@ -77,7 +79,7 @@ def build_in_memory(catalog: Catalog, engine: Session, model: Model, source: str
     """
     _stage(catalog, engine, model, source)
     _require_sound(engine, model)
-    _check(engine, model)
+    _check(engine, model, [])
     schema = _delta_schema(_shape(engine, "_staged"), model)
     return pa.Table.from_batches(_cast(engine.reader("select * from _staged"), schema), schema)
 
@@ -154,13 +156,23 @@ def _require_sound(engine: Session, model: Model) -> None:
         )
 
 
-def _check(engine: Session, model: Model) -> dict[str, int]:
+def _check(engine: Session, model: Model, found: list[Finding]) -> dict[str, int]:
+    """The counts of the rules that some rows break; what each rule found is added to `found`."""
     if not model.expect:
         return {}
     known = (
         "_staged" if model.kind != "dimension" else f"(select * from _staged where {quote(model.surrogate_key or '')} <> {UNKNOWN_MEMBER})"
     )
-    return require_no_stop(engine.rows(failing_counts(known, model.expect)).to_pylist()[0], model.expect, f"gold.{model.name}")
+    engine.model("_counts", failing_counts(known, model.expect), f"metadata/models/{model.name}.yml: expect", "a rule")
+    counts, rows = engine.rows("select * from _counts").to_pylist()[0], _count(engine, known)
+    for name, rule in model.expect.items():
+        failed, told = int(counts[name]), f"{counts[name]} of {rows} rows ({rule.that})"
+        shown = engine.rows(samples(known, broken(rule), model.keys)).column("sample").to_pylist() if failed else []
+        stops = bool(failed) and rule.otherwise == "fail"
+        found.append(
+            Finding(model.name, name, "that", rule.otherwise, rows - failed, failed, None, bool(failed), stops, tuple(shown), told)
+        )
+    return require_no_stop(counts, model.expect, f"gold.{model.name}")
 
 
 def _write(lake: Lake, engine: Session, model: Model, gold: Table | None, commit: Commit) -> tuple[int, Table]:

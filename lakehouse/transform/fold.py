@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 SEQ, HASH = "_seq", "_hash"
-_ORDER = [SEQ, BATCH, HASH]
-_LIVES, _GONE, _END, _STARTS = "_lives", "_gone", "_end", "_starts"
+_ORDER = (SEQ, BATCH, HASH)
+_LIVES, _GONE, _END, _STARTS, _RUN = "_lives", "_gone", "_end", "_starts", "_run"
 
 
 def row_hash(schema: pl.Schema, columns: Iterable[str]) -> pl.Expr:
@@ -55,34 +55,43 @@ def canonical(value: pl.Expr, kind: pl.DataType) -> pl.Expr:
     return value.cast(pl.String)
 
 
-def fold_current(versions: pl.LazyFrame, keys: Sequence[str]) -> pl.LazyFrame:
-    """One row a key that is not gone: its last version (SCD1). Columns as given, without the marks, in no promised order."""
+def fold_current(versions: pl.LazyFrame, keys: Sequence[str], order: Sequence[str] = _ORDER) -> pl.LazyFrame:
+    """One row a key that is not gone: its last version by `order` (SCD1). Columns as given, without the marks, in no promised order."""
     marked = OP in versions.collect_schema().names()
-    last = versions.sort([*_ORDER, OP] if marked else _ORDER).unique(subset=list(keys), keep="last", maintain_order=True)
+    last = versions.sort([*order, OP] if marked else list(order)).unique(subset=list(keys), keep="last", maintain_order=True)
     return _alive(last).drop(OP, EXTRACTED_AT) if marked else last
 
 
-def fold_history(versions: pl.LazyFrame, keys: Sequence[str], tracked: Sequence[str]) -> pl.LazyFrame:
+def fold_history(
+    versions: pl.LazyFrame, keys: Sequence[str], tracked: Sequence[str], latest: Sequence[str] = (), order: Sequence[str] = _ORDER
+) -> pl.LazyFrame:
     """The history of each key (SCD2): columns as given, without the marks, and `valid_from`, `valid_to`, `is_current`.
 
-    Of versions with one sequence the last counts. A version with the tracked content of the one before it makes no row.
+    Of versions with one sequence the last by `order` counts. A version with the tracked content of the one before it makes no row;
+    the columns `latest` of that one's row take its values.
     Intervals are half open, do not overlap, and have the sequence's own type; the last one of a key is open, unless the key is gone.
     """
     key = list(keys)
     marked = OP in versions.collect_schema().names()
-    last = _last_of_sequence(versions, key) if marked else _unique(versions.sort([*key, *_ORDER]), key)
-    before = _same_key(key, 1)
+    last = _last_of_sequence(versions, key, order) if marked else _unique(versions.sort([*key, *order]), key)
+    before = same_key(key, 1)
     changed = pl.any_horizontal([pl.col(name).ne_missing(pl.col(name).shift(1)) for name in tracked]) if tracked else pl.lit(value=False)
     starts = ~before | changed
     if not marked:
-        kept = last.filter(starts)
-        until = pl.when(_same_key(key, -1)).then(pl.col(SEQ).shift(-1)).otherwise(None)
+        kept = (_latest(last.with_columns(starts.alias(_STARTS)), latest).drop(_STARTS) if latest else last).filter(starts)
+        until = pl.when(same_key(key, -1)).then(pl.col(SEQ).shift(-1)).otherwise(None)
     else:
         seen = last.with_columns((pl.col(_LIVES) & (starts | pl.col(_GONE).shift(1).fill_null(value=False))).alias(_STARTS))
-        kept, until = _with_ends(seen, key)
+        kept, until = _with_ends(_latest(seen, latest, pl.col(_LIVES)) if latest else seen, key)
     rows = kept.with_columns(pl.col(SEQ).alias(VALID_FROM), until.alias(VALID_TO))
     rows = rows.with_columns(pl.col(VALID_TO).is_null().alias(IS_CURRENT))
     return rows.filter(_STARTS).drop(_LIVES, _GONE, _END, _STARTS) if marked else rows
+
+
+def _latest(rows: pl.LazyFrame, columns: Sequence[str], living: pl.Expr | None = None) -> pl.LazyFrame:
+    """The rows, with the last values of those that show one, from one that starts an interval to the next."""
+    own = [pl.col(name) if living is None else pl.col(name).filter(living) for name in columns]
+    return rows.with_columns(pl.col(_STARTS).cum_sum().alias(_RUN)).with_columns(value.last().over(_RUN) for value in own).drop(_RUN)
 
 
 def _unique(ordered: pl.LazyFrame, key: list[str]) -> pl.LazyFrame:
@@ -93,19 +102,19 @@ def _alive(versions: pl.LazyFrame) -> pl.LazyFrame:
     return versions.filter(pl.col(OP).ne_missing(DELETE))
 
 
-def _same_key(key: list[str], offset: int) -> pl.Expr:
+def same_key(key: list[str], offset: int) -> pl.Expr:
     """Whether the row so far before (above zero) or after this one is there and has its key."""
     place = pl.int_range(pl.len()) - offset
     same = pl.all_horizontal([pl.col(name).eq_missing(pl.col(name).shift(offset)) for name in key])
     return same & (place >= 0) & (place < pl.len())
 
 
-def _last_of_sequence(versions: pl.LazyFrame, key: list[str]) -> pl.LazyFrame:
+def _last_of_sequence(versions: pl.LazyFrame, key: list[str], order: Sequence[str]) -> pl.LazyFrame:
     """One row a key and sequence, in their order: the last version that shows a row, and how it ended.
 
     `_lives`: it shows a row at all. `_gone`: a delete came after that. `_end`: when the first such delete was seen.
     """
-    ordered = versions.sort([*key, *_ORDER, OP])
+    ordered = versions.sort([*key, *order, OP])
     of_one = [*key, SEQ]
     same = pl.all_horizontal([pl.col(name).eq_missing(pl.col(name).shift(-1)) for name in of_one])
     follows = pl.when(same).then(pl.col(OP).shift(-1)).otherwise(None) == DELETE  # the row after it is the delete that ends it
@@ -124,21 +133,21 @@ def _with_ends(last: pl.LazyFrame, key: list[str]) -> tuple[pl.LazyFrame, pl.Exp
     when it was seen, never after the next interval starts and never before the version itself.
     """
     schema = last.collect_schema()
-    own, following = pl.col(SEQ), pl.when(_same_key(key, -1)).then(pl.col(SEQ).shift(-1)).otherwise(None)
-    again = pl.col(_GONE) & ~pl.col(_STARTS) & pl.col(_GONE).shift(1).fill_null(value=False) & _same_key(key, 1)
+    own, following = pl.col(SEQ), pl.when(same_key(key, -1)).then(pl.col(SEQ).shift(-1)).otherwise(None)
+    again = pl.col(_GONE) & ~pl.col(_STARTS) & pl.col(_GONE).shift(1).fill_null(value=False) & same_key(key, 1)
     kept = last.filter(pl.col(_STARTS) | pl.col(_GONE)).filter(~again)
-    ended = pl.min_horizontal(pl.max_horizontal(own, _seen_as(schema[SEQ])), following)
+    ended = pl.min_horizontal(pl.max_horizontal(own, seen_as(schema[SEQ], _END)), following)
     close = pl.when(pl.col(_GONE)).then(pl.when(pl.col(_LIVES)).then(ended).otherwise(own)).otherwise(None)
-    ender_next = _same_key(key, -1) & ~pl.col(_STARTS).shift(-1)
+    ender_next = same_key(key, -1) & ~pl.col(_STARTS).shift(-1)
     return kept, pl.when(pl.col(_GONE)).then(close).when(ender_next).then(close.shift(-1)).otherwise(following)
 
 
-def _seen_as(kind: pl.DataType) -> pl.Expr:
+def seen_as(kind: pl.DataType, seen: str) -> pl.Expr:
     """When a delete was seen, in the sequence's type; a number has no time, so the next one, and a text has no next one."""
     if isinstance(kind, pl.Datetime):
-        return pl.col(_END).cast(kind)
+        return pl.col(seen).cast(kind)
     if kind == pl.Date:
-        return pl.col(_END).dt.date()
+        return pl.col(seen).dt.date()
     if kind.is_integer():
         return pl.max_horizontal(SEQ, pl.col(SEQ) + 1)  # beyond the greatest number comes the smallest
     return pl.col(SEQ)

@@ -27,11 +27,13 @@ class Tombstones:
         columns: The table's own columns.
         keys: Those that name a row.
         sequence: The one that orders the versions of a key; `_extracted_at` where none does.
+        then: Those that order versions of one sequence, each with whether its least value counts.
     """
 
     columns: Sequence[str]
     keys: Sequence[str]
     sequence: str
+    then: Sequence[tuple[str, bool]] = ()
 
     def absent(self) -> str:
         """A query in DuckDB's dialect that gives the living keys that `incoming` does not show."""
@@ -56,7 +58,8 @@ class Tombstones:
     def rows(self, gone: str) -> str:
         """A query in DuckDB's dialect that gives the tombstones of those keys that the relation `gone` has: the columns and `_op`."""
         key, dead = self._listed(self.keys), f"{OP} is not distinct from '{DELETE}'"
-        order = f"{dead}, {OP} is null desc, {quote(self.sequence)} desc nulls last, {BATCH} desc"
+        further = "".join(f"{quote(name)} {'asc' if least else 'desc'} nulls last, " for name, least in self.then)
+        order = f"{dead}, {OP} is null desc, {quote(self.sequence)} desc nulls last, {further}{BATCH} desc"
         concerned = (
             f"select s.*, row_number() over (partition by {key} order by {order}) as _place, "
             f"arg_max({dead}, {BATCH}) over (partition by {key}) as _buried "
@@ -66,28 +69,49 @@ class Tombstones:
             f"select {self._listed(self.columns)}, '{DELETE}' as {OP} from ({concerned}) where _place = 1 and not _buried and {OP} is null"
         )
 
+    def replaced(self, partitions: Sequence[str]) -> str:
+        """A query in DuckDB's dialect that gives the tombstones of the keys that `incoming` lacks in the partitions that it shows."""
+        return self._within(self.rows(f"({self.absent()})"), partitions)
+
+    def held(self, partitions: Sequence[str]) -> str:
+        """A query in DuckDB's dialect that gives a row for each living key in the partitions that `incoming` shows."""
+        return self._within(self.rows(f"({self.living()})"), partitions)
+
+    def _within(self, rows: str, partitions: Sequence[str]) -> str:
+        same = " and ".join(f"t.{quote(name)} is not distinct from p.{quote(name)}" for name in partitions)
+        return f"select t.* from ({rows}) t semi join (select distinct {self._listed(partitions)} from incoming) p on {same}"
+
     def among(self, seen: pa.Table, *, gone: pa.Table | None = None, incoming: pa.Table | None = None) -> pa.Table:
         """The tombstones of the keys that `gone` has, or that `incoming` has not, as `rows` gives them; for few rows, taken one by one."""
         named = set(tuples(seen, self.keys)) - set(tuples(incoming, self.keys)) if gone is None and incoming is not None else set()
         if gone is not None:
             named = set(tuples(gone, self.keys))
         keys, batches, marks = tuples(seen, self.keys), seen.column(BATCH).to_pylist(), seen.column(OP).to_pylist()
-        places, sequences = range(seen.num_rows), seen.column(self.sequence).to_pylist()
+        places, ranks = range(seen.num_rows), self._ranks(seen)
         last: dict[tuple[object, ...], int] = {}
         ends: dict[tuple[object, ...], int] = {}
-
-        def rank(place: int) -> tuple[object, ...]:
-            return sequences[place] is not None, sequences[place], batches[place]
 
         for place in (place for place in places if keys[place] in named):
             key = keys[place]
             if key not in last or batches[place] > batches[last[key]]:
                 last[key] = place
-            if marks[place] is None and (key not in ends or rank(place) > rank(ends[key])):
+            if marks[place] is None and (key not in ends or ranks[place] > ranks[ends[key]]):
                 ends[key] = place
         chosen = [place for key, place in ends.items() if marks[last[key]] != DELETE]
         rows = seen.select(list(self.columns)).take(pa.array(chosen, pa.int64()))
         return rows.append_column(OP, pa.repeat(pa.scalar(DELETE, pa.string()), rows.num_rows))
+
+    def _ranks(self, seen: pa.Table) -> list[int]:
+        """The place of each row in the order of sequence, what follows it, and batch; NULL comes first."""
+        frame, order = pa.table({BATCH: seen.column(BATCH)}), []
+        for number, (name, least) in enumerate([(self.sequence, False), *self.then]):
+            frame = frame.append_column(f"_{number}", seen.column(name))
+            order += [(f"_there_{number}", "ascending"), (f"_{number}", "descending" if least else "ascending")]
+            frame = frame.append_column(f"_there_{number}", pc.is_valid(seen.column(name)))
+        ranks = [0] * seen.num_rows
+        for rank, place in enumerate(pc.sort_indices(frame, sort_keys=[*order, (BATCH, "ascending")]).to_pylist()):
+            ranks[place] = rank
+        return ranks
 
     def _same_key(self, left: str, right: str) -> str:
         return " and ".join(f"{left}.{quote(name)} is not distinct from {right}.{quote(name)}" for name in self.keys)

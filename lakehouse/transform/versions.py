@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pyarrow as pa
 
-from lakehouse.layout import BATCH, DELETE, EXTRACTED_AT, IS_CURRENT, OP, VALID_FROM, VALID_TO, sequence
+from lakehouse.errors import ModelError
+from lakehouse.layout import BATCH, EXTRACTED_AT, IS_CURRENT, IS_DELETED, OP, TRUNCATE, VALID_FROM, VALID_TO, sequence
+from lakehouse.transform.changes import PLACE, Changes, then
+from lakehouse.transform.checks import BREAKS
 from lakehouse.transform.fold import SEQ, fold_current, fold_history, row_hash
 from lakehouse.transform.order import cursor_or_extraction
+from lakehouse.transform.rejects import UNCAST
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from lakehouse.model.table import Table
     from lakehouse.transform.rowwise import Rowwise
 
@@ -26,6 +32,8 @@ class Versions:
         identity: What is unique in silver.
         stands: Whether a row of silver still says its place among the versions of its key.
         marked: Whether keys can go.
+        again: Whether what stands in silver never decides: every key that a new version touches is folded again from all of its own.
+        ending: Whether a row can end other keys than its own: by a truncate, or by a snapshot that lacks them.
         sequence_id: The app transaction that holds the greatest sequence that silver has consumed.
     """
 
@@ -35,32 +43,66 @@ class Versions:
         self.columns = list(rowwise.columns)
         self.keys = [rowwise.named(name) for name in metadata.keys]
         self.sequence = rowwise.named(metadata.sequence) if metadata.sequence else EXTRACTED_AT
-        self.tracked = [name for name in self.columns if name not in (*self.keys, self.sequence)]
+        self._then = [(rowwise.named(name), descending) for name, descending in metadata.then]
+        places = {self.sequence, *(rowwise.named(name) for name in metadata.sequence_by)}
+        contents = [name for name in self.columns if name not in self.keys and name not in places]
+        self._require(metadata, contents)
+        self.tracked = [name for name in contents if metadata.tracks(name)]
+        self.latest = [name for name in contents if not metadata.tracks(name)]
+        filled = [name for name in contents if metadata.fills(name)]
+        self._as_row = metadata.deletes.as_row
+        self._changes = Changes(self.keys, self.columns, [descending for _, descending in self._then], filled, self._as_row)
+        self.ending = metadata.apply_as_truncates is not None or (metadata.snapshot_column is not None and metadata.absence == "delete")
+        self.again = bool(self.keys) and (self.ending or bool(self._then or self.latest or filled) or self._as_row)
         self.sequence_id = sequence(self.sequence, str(self._given.field(self.sequence).type))
         self.history = metadata.history == "scd2"
         self.identity = [*self.keys, VALID_FROM] if self.history else self.keys
         self._odd = metadata.odd_cursors == "read_once" and metadata.sequence == metadata.cursor
         self.stands = self.sequence in self.columns and not self._odd
-        self.marked = bool(self.keys) and OP in self._given.names
+        self.marked = bool(self.keys) and (OP in self._given.names or self.again)
+
+    def _require(self, metadata: Table, contents: list[str]) -> None:
+        if metadata.deletes.as_row and IS_DELETED in self.columns:
+            raise ModelError(
+                f"the source has a column {IS_DELETED}, as silver calls its own",
+                where=f"metadata/tables/{metadata.source}/{metadata.name}.yml: deletes.as_row",
+                next_step="`exclude` it, or take `as_row` out.",
+            )
+        for word, names in metadata.named_contents.items():
+            for name in names:
+                if name not in contents and (word != "exclude" or name in self.keys or name not in self._given.names):
+                    raise ModelError(
+                        f"names {name!r}, which is none of the columns that it can speak of: {', '.join(contents)}",
+                        where=f"metadata/tables/{metadata.source}/{metadata.name}.yml: {word}",
+                        next_step="Correct the file, or bring the column back in the source.",
+                    )
 
     @property
     def schema(self) -> pa.Schema:
         """The silver table's Arrow schema."""
         kind = self._given.field(self.sequence).type
         spans = [pa.field(VALID_FROM, kind), pa.field(VALID_TO, kind), pa.field(IS_CURRENT, pa.bool_())] if self.history else []
-        return pa.schema([*(self._given.field(name) for name in self.columns), *spans, pa.field(BATCH, pa.int64())])
+        deleted = [pa.field(IS_DELETED, pa.bool_())] if self._as_row else []
+        return pa.schema([*(self._given.field(name) for name in self.columns), *deleted, *spans, pa.field(BATCH, pa.int64())])
 
-    def of(self, rows: pl.LazyFrame) -> pl.LazyFrame:
-        """The rows that the row-wise plan gave, as the fold takes them; a delete of a key that silver never took is left out."""
-        order = self._order()
-        if OP in self._given.names:
-            rows = rows.filter(~((pl.col(OP) == DELETE) & order.is_null()).fill_null(value=False))
-        return self._as_versions(rows, order)
+    def of(self, rows: pl.LazyFrame, reason: Callable[[Sequence[str]], pl.Expr] | None = None, also: Sequence[str] = ()) -> pl.LazyFrame:
+        """The rows that the row-wise plan gave, as versions, each with the reason against it and the verdicts that it comes from.
+
+        Args:
+            rows: What the plan gave.
+            reason: Makes `_reason` of the rows' columns, `_seq` among them; None where nobody asks.
+            also: Other columns of the rows to keep.
+        """
+        placed = rows.with_columns(self._order().alias(SEQ))
+        names = placed.collect_schema().names()
+        judged = [name for name in names if name.startswith(BREAKS) or name == UNCAST]
+        return self._as_versions(placed, pl.col(SEQ), [*([reason(names)] if reason else []), *(pl.col(name) for name in (*judged, *also))])
 
     def standing(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         """Rows of silver, as versions that stand for all those of their key that were consumed."""
         # without a column that orders versions every key is late, and nothing stands
-        kind = rows.collect_schema().get(self.sequence, pl.Datetime("us", "UTC"))
+        field = pa.schema([self._given.field(self.sequence)])
+        kind = pl.DataFrame(pl.from_arrow(field.empty_table())).schema[self.sequence]
         own = pl.col(self.sequence) if self.stands else pl.lit(None, dtype=kind)
         return self._as_versions(rows, pl.col(VALID_FROM) if self.history else own)
 
@@ -71,16 +113,30 @@ class Versions:
         kind = pl.Date() if pa.types.is_date(self._given.field(self.sequence).type) else pl.Datetime("us", "UTC")
         return cursor_or_extraction(self.sequence, kind, self._metadata.cursor_zone)
 
-    def _as_versions(self, rows: pl.LazyFrame, order: pl.Expr) -> pl.LazyFrame:
+    def _as_versions(self, rows: pl.LazyFrame, order: pl.Expr, also: Sequence[pl.Expr] = ()) -> pl.LazyFrame:
         schema = rows.collect_schema()
         none = {OP: pl.lit(None, dtype=pl.String), EXTRACTED_AT: pl.lit(None, dtype=pl.Datetime("us", "UTC"))}
         marks = [pl.col(name) if name in schema else none[name].alias(name) for name in none] if self.marked else []
-        return rows.select(*self.columns, BATCH, order.alias(SEQ), *marks).with_columns(row_hash(schema, self.columns))
+        places = [pl.col(name).alias(then(number)) for number, (name, _) in enumerate(self._then)]
+        own = [order.alias(SEQ), *(mark for mark in marks if mark.meta.output_name() not in {each.meta.output_name() for each in also})]
+        return rows.select(*self.columns, BATCH, *own, *places, *also).with_columns(row_hash(schema, self.columns))
 
-    def folded(self, versions: pl.LazyFrame) -> pl.DataFrame:
-        """The rows of silver that these versions are."""
+    def ends(self, versions: pl.LazyFrame) -> pl.DataFrame | None:
+        """When every older key ends, by all versions of the table: `_seq`, unique, and `_batch`; None where a row ends its own key only."""
+        if not self.ending:
+            return None
+        telling = versions if self._metadata.snapshot_column else versions.filter(pl.col(OP) == TRUNCATE)
+        return telling.group_by(SEQ).agg(pl.col(BATCH).min()).collect()
+
+    def folded(self, versions: pl.LazyFrame, ends: pl.DataFrame | None = None) -> pl.DataFrame:
+        """The rows of silver that these versions are; with what `ends` gave, where rows can end other keys than their own."""
         if not self.keys:
             return self.rows(versions.collect())
+        if self.again:
+            rows, order = self._changes.prepared(versions, ends), (SEQ, PLACE)
+            tracked = [*self.tracked, IS_DELETED] if self._as_row else self.tracked
+            folded = fold_history(rows, self.keys, tracked, self.latest, order) if self.history else fold_current(rows, self.keys, order)
+            return self.rows(folded.drop(PLACE).collect())
         folded = fold_history(versions, self.keys, self.tracked) if self.history else fold_current(versions, self.keys)
         return self.rows(folded.collect())
 

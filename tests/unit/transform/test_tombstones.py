@@ -83,3 +83,16 @@ def test_as_plain_python_says(rows: list[tuple[Any, ...]], keys: set[int]) -> No
     everybody = {row[0] for row in seen}
     assert tombstones(seen, gone=sorted(keys)) == expected(seen, keys)
     assert tombstones(seen, shown=sorted(keys)) == expected(seen, everybody - keys)
+
+
+def test_the_values_of_a_tombstone_are_those_of_the_last_version_in_the_declared_order() -> None:
+    further = Tombstones(["k", "s", "m"], ["k"], "s", [("m", True)])
+    rows = [{"k": 1, "s": 5, "m": m, "_batch": batch, "_op": None} for batch, m in ((1, 3), (2, None), (3, 7))]
+    schema = pa.schema([("k", pa.int64()), ("s", pa.int64()), ("m", pa.int64()), ("_batch", pa.int64()), ("_op", pa.string())])
+    seen, gone = pa.Table.from_pylist(rows, schema=schema), pa.table({"k": [1]})
+    assert further.among(seen, gone=gone).to_pylist() == [{"k": 1, "s": 5, "m": 3, "_op": "delete"}]
+    with sql_session() as engine:
+        engine.keep("seen", schema, iter(seen.to_batches()))
+        engine.keep("gone", gone.schema, iter(gone.to_batches()))
+        engine.execute("create view bronze.seen as select * from seen")
+        assert engine.rows(further.rows("gone")).to_pylist() == [{"k": 1, "s": 5, "m": 3, "_op": "delete"}]
