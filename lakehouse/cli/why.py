@@ -40,7 +40,9 @@ def why(
 def _show(life: Life) -> None:
     named = ", ".join(f"{name}={value}" for name, value in life.key.items())
     sys.stdout.write(f"{life.table}: {plain(named)}\n\n")
-    sys.stdout.write(f"What was read ({len(life.bronze)} rows of bronze, in the order in which they count):\n")
+    sys.stdout.write(
+        f"What was read ({len(life.bronze)} row{'s' * (len(life.bronze) != 1)} of bronze, in the order in which they count):\n"
+    )
     before: dict[str, Any] = {}
     for seen in life.bronze:
         _tell(seen, before)

@@ -135,12 +135,12 @@ class _Row:
         ordered = seen.join(order, on=[BATCH, HASH], how="left", maintain_order="left").sort(SEQ, BATCH, HASH, maintain_order=True)
         versions = ordered.to_dicts()
         reads, came = _commits(self._bronze), {} if silver is None else _commits(silver)
-        life.rejects = self._rejects(sorted({version[BATCH] for version in versions}))
-        refused = {(reject["batch"], reject["reason"]): reject for reject in life.rejects}
+        pointers = self._rejects(sorted({version[BATCH] for version in versions}))
+        life.rejects = [reject for _, reject in pointers]
         done = 0 if silver is None else silver.number(consumed("bronze", self._metadata.name)) or 0
         taken = sorted((entry["numbers"].get(consumed("bronze", self._metadata.name), 0), version) for version, entry in came.items())
         for version in versions:
-            broken = [reject for (batch, _), reject in refused.items() if batch == version[BATCH]]
+            broken = [reject for hashed, reject in pointers if (reject["batch"], hashed) == (version[BATCH], version[HASH])]
             word, text = became(version, versions, life.silver, consumed=done, history=roles.history, refused=_told(broken))
             by = next((number for reach, number in taken if reach >= version[BATCH]), None)
             read = next((entry for entry in reads.values() if entry["batch"] == version[BATCH]), {})
@@ -161,8 +161,8 @@ class _Row:
             )
         life.sql = self._sql()
 
-    def _rejects(self, batches: list[int]) -> list[dict[str, Any]]:
-        """The rejects that point to rows of the key in these batches of bronze."""
+    def _rejects(self, batches: list[int]) -> list[tuple[str, dict[str, Any]]]:
+        """The rejects that point to rows of the key in these batches of bronze, each with the hash of that row as silver sees it."""
         there = self._lake.table(REJECTS, self._metadata.name) if REJECTS in self._lake.layers else None
         if there is None or not batches:
             return []
@@ -174,15 +174,15 @@ class _Row:
         raw = raw.with_columns(row_hash(raw.collect_schema(), own).alias(ROW_HASH)).join(
             listed.lazy().select(BATCH, ROW_HASH).unique(), on=[BATCH, ROW_HASH], how="semi"
         )
-        found = [
-            pointer.select(BATCH, ROW_HASH).head(1)
-            for pointer in raw.collect().partition_by(BATCH, ROW_HASH)
-            if not self._own(self._planned(pointer).lazy()).is_empty()
-        ]
-        mine = listed.join(pl.concat(found), on=[BATCH, ROW_HASH], how="semi") if found else listed.clear()
-        return (
-            mine.sort(BATCH).select(pl.col("reason", "rules"), pl.col(BATCH).alias("batch"), pl.col(ROW_HASH).alias("row_hash")).to_dicts()
-        )
+        found = []
+        for pointer in raw.collect().partition_by(BATCH, ROW_HASH):
+            planned = self._own(self._planned(pointer).lazy())
+            if not planned.is_empty():
+                here = listed.filter((pl.col(BATCH) == pointer[BATCH][0]) & (pl.col(ROW_HASH) == pointer[ROW_HASH][0]))
+                hashed = planned.select(row_hash(planned.schema, self._roles.columns))[HASH][0]
+                told = here.select("reason", "rules", pl.col(BATCH).alias("batch"), pl.col(ROW_HASH).alias("row_hash"))
+                found += [(hashed, reject) for reject in told.to_dicts()]
+        return sorted(found, key=lambda each: (each[1]["batch"], each[1]["reason"]))
 
     def _planned(self, rows: pl.DataFrame) -> pl.DataFrame:
         if not self._plan.needed:

@@ -41,7 +41,7 @@ def became(
 
 def _in_current(seen: Row, others: Sequence[Row], standing: Sequence[Row]) -> tuple[Became, str]:
     for row in standing:
-        if row[BATCH] == seen[BATCH] and _same(seen, row):
+        if _stands(seen, others, row):
             return "version", "it is the row that stands"
         return "superseded", f"the row of batch {row[BATCH]} counts in its place"
     return "gone", "the key was ended after it" if any(other.get(OP) == DELETE for other in others) else "no row of it stands in silver"
@@ -50,14 +50,20 @@ def _in_current(seen: Row, others: Sequence[Row], standing: Sequence[Row]) -> tu
 def _in_history(seen: Row, others: Sequence[Row], standing: Sequence[Row]) -> tuple[Became, str]:
     for row in standing:
         if row[VALID_FROM] == seen[SEQ]:
-            rivals = [other for other in others if other[SEQ] == seen[SEQ] and other[BATCH] == row[BATCH] and other.get(OP) != DELETE]
-            if seen in rivals and (len(rivals) == 1 or _same(seen, row)):
-                return "version", f"the version from {seen[SEQ]} {'on' if row[VALID_TO] is None else f'to {row[VALID_TO]}'}"
+            if _stands(seen, [other for other in others if other[SEQ] == seen[SEQ]], row):
+                return "version", f"the version from {_at(seen[SEQ])} {'on' if row[VALID_TO] is None else f'to {_at(row[VALID_TO])}'}"
             return "superseded", f"of the rows with this sequence the one of batch {row[BATCH]} counts"
     for row in standing:
         if _between(row[VALID_FROM], seen[SEQ], row[VALID_TO]):
-            return "no change", f"it says what the version from {row[VALID_FROM]} says"
+            return "no change", f"nothing in it makes another version: the one from {_at(row[VALID_FROM])} goes on"
     return "gone", "no version of silver begins with it or holds it"
+
+
+def _stands(seen: Row, others: Sequence[Row], row: Row) -> bool:
+    """Whether a row of silver came of this version: the one of its batch, of several the one that says the same, else the last."""
+    rivals = [other for other in others if other[BATCH] == row[BATCH] and other.get(OP) not in (DELETE, REJECT)]
+    alike = [other for other in rivals if _same(other, row)] or rivals
+    return bool(alike) and alike[-1] is seen
 
 
 def _between(low: Any, at: Any, high: Any) -> bool:  # noqa: ANN401  a sequence has any type that can be ordered
@@ -66,3 +72,7 @@ def _between(low: Any, at: Any, high: Any) -> bool:  # noqa: ANN401  a sequence 
 
 def _same(seen: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
     return all(seen[name] == row[name] for name in row if name in seen)
+
+
+def _at(value: object) -> str:
+    return str(value).removesuffix("+00:00")
