@@ -24,6 +24,8 @@ OP, DELETE, REJECT, TRUNCATE = "_op", "delete", "reject", "truncate"
 """Bronze's column that says what a row is, in the tables that need it: NULL is a row as the source showed it, `delete` a tombstone
 with the last values of its key, `reject` a row that silver does not take. What the table's conditions say of a row on its way to silver
 stands there too, as `truncate`: every key that is older ends."""
+RESCUED = "_rescued"
+"""Bronze's column of values that have no column of their own type, in the tables whose contract rescues such: a JSON object of texts."""
 VALID_FROM, VALID_TO, IS_CURRENT = "valid_from", "valid_to", "is_current"
 IS_DELETED = "is_deleted"
 """Silver's column that tells deletes from rows, where a table keeps them (`deletes: {as_row: true}`)."""

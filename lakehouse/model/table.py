@@ -9,6 +9,7 @@ from pydantic import AliasChoices, BeforeValidator, Field, StringConstraints, mo
 
 from lakehouse.layout import IS_CURRENT, IS_DELETED, VALID_FROM, VALID_TO
 from lakehouse.model.applying import Applying, misfits
+from lakehouse.model.contract import Contract, contract
 from lakehouse.model.cursor import OddCursors, SetBy, with_type, without_type
 from lakehouse.model.types import INTEGERS, TypeName
 from lakehouse.model.words import ColumnName, Columns, Frozen, Lookback, Misfit, Sentence, SourceObject, Span, TableName, Zone
@@ -119,6 +120,8 @@ class Table(Applying):
     """A row-wise SQL condition in DuckDB's dialect, true in rows that say their key is gone (`deletes: column`)."""
     columns: dict[ColumnName, Annotated[Column, BeforeValidator(_column)]] = Field(default_factory=dict)
     """The columns to read and their types; empty: all that the source has, as it declares them."""
+    schema_contract: Annotated[Contract, BeforeValidator(contract)] = Contract()
+    """What becomes of a load where the source's columns are no longer those that bronze has."""
     expect: dict[TableName, Expectation] = Field(default_factory=dict)
     reconcile: Reconcile | None = None
     """When a run compares the table with its source (`lakehouse reconcile --heal`); default: when a person asks for it."""

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from lakehouse.layout import BATCH, DELETE, EXTRACTED_AT, OP, RUN_ID, TRUNCATE
+from lakehouse.layout import BATCH, DELETE, EXTRACTED_AT, OP, RESCUED, RUN_ID, TRUNCATE
 from lakehouse.transform.names import quote
+from lakehouse.transform.rescue import unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +38,7 @@ class Rowwise:
     @property
     def needed(self) -> bool:
         """Whether the plan changes anything; where it does not, rows pass as they are and no SQL engine is opened."""
-        return bool(self._marks)
+        return bool(self._marks) or RESCUED in self.bronze.names
 
     def named(self, column: str) -> str:
         """What silver calls a column of bronze."""
@@ -68,13 +69,16 @@ class Rowwise:
     def words(self) -> str:
         """The words of the table's file that the plan comes from, for messages."""
         given = (("apply_as_deletes", self.table.apply_as_deletes), ("apply_as_truncates", self.table.apply_as_truncates))
-        return ", ".join(word for word, text in given if text)
+        return ", ".join(word for word, text in given if text) or "schema_contract"
 
     @cached_property
     def _cleaned(self) -> Mapping[str, tuple[str, pa.DataType]]:
         """Silver's name of each column of bronze that the table declares, the SQL over bronze's columns that gives it, and its type."""
         declared = self.table.columns
-        own = [field for field in self.bronze if field.name not in TECHNICAL and (not declared or field.name in declared)]
+        ours = (*TECHNICAL, RESCUED)
+        own = [field for field in self.bronze if field.name not in ours and (not declared or field.name in declared)]
+        if RESCUED in self.bronze.names:
+            return {field.name: (unpacked(field.name, field.type), field.type) for field in own}
         return {field.name: (quote(field.name), field.type) for field in own}
 
     @cached_property
