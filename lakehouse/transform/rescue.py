@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _NAMES = {"string": "varchar", "binary": "blob", "timestamp": "timestamptz"}
-_EXACT_DIGITS = {"float": 6, "double": 15}
 
 
 def sql_type(kind: pa.DataType) -> str:
@@ -24,7 +23,9 @@ def sql_type(kind: pa.DataType) -> str:
 
 
 def text(value: str, kind: pa.DataType) -> str:
-    """SQL for the text of a value: bytes as hex digits, instants in UTC, all else as DuckDB writes it."""
+    """SQL for the text of a value: bytes as hex digits, instants in UTC, floats as the doubles that they are, all else as DuckDB writes it."""
+    if pa.types.is_float32(kind):
+        return f"({value})::double::varchar"
     return f"lower(hex({value}))" if pa.types.is_binary(kind) else f"({value})::varchar"
 
 
@@ -44,8 +45,9 @@ def exact(value: str, kind: pa.DataType) -> str:
         pattern = r"[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6}0*)?)?(Z|[+-][0-9]{2}(:?[0-9]{2})?)?)?"
         return f"case when regexp_full_match({value}, '{pattern}') then {cast} end"
     if pa.types.is_floating(kind):
-        digits = _EXACT_DIGITS[str(lake_type(kind))]
-        return f"case when {cast}::varchar = {value} or regexp_full_match({value}, '[+-]?[0-9.]{{1,{digits}}}') then {cast} end"
+        double = f"try_cast({value} as double)"
+        whole = f"{double}::varchar = {value} or regexp_full_match({value}, '[+-]?[0-9.]{{1,15}}')"  # 15 digits name one double
+        return f"case when ({whole}) and {cast}::double = {double} then {cast} end"
     scale = kind.scale if pa.types.is_decimal(kind) else 0
     return f"case when regexp_full_match({value}, '[+-]?[0-9]+(\\.[0-9]{{0,{scale}}}0*)?') then {cast} end"
 
