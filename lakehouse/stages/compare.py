@@ -101,7 +101,7 @@ class _Comparison:
         self._database: Database = lake.database(table.source)
         self._what: Described = self._database.describe(table)
         if keys_only:
-            bare = table.model_copy(update={"cursor": None, "sequence_by": None, "cursor_zone": None, "odd_cursors": "stop"})
+            bare = table.model_copy(update={"cursor": None, "sequence_by": (), "cursor_zone": None, "odd_cursors": "stop"})
             self._what = replace(self._what, table=bare, columns={name: self._what.columns[name] for name in table.keys})
             self._table = bare
         self._what = replace(self._what, columns=_widened(self._what, self._agreed))
@@ -158,7 +158,8 @@ class _Comparison:
     def _common(self, measure: Measure) -> Measure:
         """The measure over the columns that bronze has too, as the same texts."""
         agreed = self._agreed
-        there = set(agreed.seen_schema.names if agreed.by_query else agreed.there.names) - {*agreed.rescued}
+        apart = {name for name in agreed.rescued if not pa.types.is_string(agreed.source.field(name).type)}
+        there = set(agreed.seen_schema.names if agreed.by_query else agreed.there.names) - apart
         return replace(measure, digested=tuple(name for name in measure.digested if name in there))
 
     def _limited(self, measure: Measure) -> Measure:

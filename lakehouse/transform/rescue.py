@@ -23,7 +23,7 @@ def sql_type(kind: pa.DataType) -> str:
 
 
 def text(value: str, kind: pa.DataType) -> str:
-    """SQL for the text of a value: bytes as hex digits, instants in UTC, floats as the doubles that they are, all else as DuckDB writes it."""
+    """SQL for the text of a value: bytes as hex digits, instants in UTC, floats as doubles, all else as DuckDB writes it."""
     if pa.types.is_float32(kind):
         return f"({value})::double::varchar"
     return f"lower(hex({value}))" if pa.types.is_binary(kind) else f"({value})::varchar"
@@ -49,7 +49,7 @@ def exact(value: str, kind: pa.DataType) -> str:
         whole = f"{double}::varchar = {value} or regexp_full_match({value}, '[+-]?[0-9.]{{1,15}}')"  # 15 digits name one double
         return f"case when ({whole}) and {cast}::double = {double} then {cast} end"
     scale = kind.scale if pa.types.is_decimal(kind) else 0
-    return f"case when regexp_full_match({value}, '[+-]?[0-9]+(\\.[0-9]{{0,{scale}}}0*)?') then {cast} end"
+    return f"case when regexp_full_match({value}, '[+-]?[0-9]*(\\.[0-9]{{0,{scale}}}0*)?') then {cast} end"
 
 
 def rescued(column: str) -> str:
