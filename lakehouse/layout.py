@@ -28,6 +28,8 @@ with the last values of its key, `reject` a row that silver does not take. What 
 stands there too, as `truncate`: every key that is older ends."""
 ROW_HASH = "_row_hash"
 """Beside `_batch`, what points to a row of bronze: the hash over its own columns."""
+RESCUED = "_rescued"
+"""Bronze's column of values that have no column of their own type, in the tables whose contract rescues such: a JSON object of texts."""
 VALID_FROM, VALID_TO, IS_CURRENT = "valid_from", "valid_to", "is_current"
 IS_DELETED = "is_deleted"
 """Silver's column that tells deletes from rows, where a table keeps them (`deletes: {as_row: true}`)."""

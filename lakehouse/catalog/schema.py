@@ -39,6 +39,8 @@ def _accept_short_forms(shape: dict[str, Any]) -> None:
         shape.update({"anyOf": [items, items["items"]], **({"default": items.pop("default")} if "default" in items else {})})
     if shape.get("$ref", "").endswith("/Deletes"):
         shape["anyOf"] = [{"$ref": shape.pop("$ref")}, {"enum": ["none", "column", "sweep", "tracking"]}]
+    if shape.get("$ref", "").endswith("/Contract"):
+        shape["anyOf"] = [{"$ref": shape.pop("$ref")}, {"enum": ["evolve", "freeze", "rescue", "discard"]}]
     if shape.get("$ref", "").endswith("/Track"):
         shape["anyOf"] = [{"$ref": shape.pop("$ref")}, {"type": "string"}, {"type": "array", "items": {"type": "string"}}]
     for pattern, inner in shape.get("patternProperties", {}).items():

@@ -137,6 +137,8 @@ class Step:
         checksum: Of these files, all together; see `storage.parquet.checksum_of`.
         definition: The number of what the table is built by.
         version_before: The table's Delta version before the step's first commit; None where it made none.
+        columns: What the table's contract made of source columns that are not as bronze has them: `added`, `widened`, `rescued`,
+            `discarded`.
     """
 
     step: str
@@ -158,6 +160,7 @@ class Step:
     definition: int | None = None
     version_before: int | None = None
     dropped: int = 0
+    columns: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from pydantic import AliasChoices, BeforeValidator, Field, StringConstraints, mo
 from lakehouse.layout import IS_CURRENT, IS_DELETED, VALID_FROM, VALID_TO
 from lakehouse.model.applying import Applying, misfits
 from lakehouse.model.cleaning import Cleaning
+from lakehouse.model.contract import Contract, contract
 from lakehouse.model.cursor import OddCursors, SetBy, with_type, without_type
 from lakehouse.model.expectation import Expectation
 from lakehouse.model.types import INTEGERS
@@ -98,6 +99,8 @@ class Table(Applying, Cleaning):
     deletes: Annotated[Deletes, BeforeValidator(_deletes)] = Deletes()
     apply_as_deletes: Annotated[str, StringConstraints(min_length=1, max_length=4000)] | None = None
     """A row-wise SQL condition in DuckDB's dialect, true in rows that say their key is gone (`deletes: column`)."""
+    schema_contract: Annotated[Contract, BeforeValidator(contract)] = Contract()
+    """What becomes of a load where the source's columns are no longer those that bronze has."""
     expect: dict[TableName, Expectation] = Field(default_factory=dict)
     reconcile: Reconcile | None = None
     """When a run compares the table with its source (`lakehouse reconcile --heal`); default: when a person asks for it."""

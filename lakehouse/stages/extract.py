@@ -248,13 +248,22 @@ def _as_cursor(bound: Cursor | None, kind: str, where: str) -> Cursor | None:
 def watermark_less_lookback(lake: Lake, table: Table, kind: str) -> Cursor | None:
     """Where the next window starts: the watermark less the look-back, never below `start_at`; None is the beginning."""
     start, mark = start_of(table.start_at, table.cursor_zone, kind), lake.watermark(table.name)
-    if mark is None or isinstance(mark, str):
-        return start if mark is None else mark
+    if mark is None or not _is_of(mark, kind):
+        return start  # a cursor of another type has no watermark yet; whether it may be one, the table's contract says
+    if isinstance(mark, str):
+        return mark
     try:
         low: Cursor = mark - table.lookback if table.lookback else mark  # type: ignore[operator]  # the metadata's check: both are of one kind
     except (OverflowError, TypeError):
         return start
     return low if start is None else max(low, start)
+
+
+def _is_of(mark: Cursor, kind: str) -> bool:
+    """Whether a watermark is a value of the cursor's kind."""
+    if isinstance(mark, int | str):
+        return kind in INTEGERS if isinstance(mark, int) else kind not in (*INTEGERS, *TIMES)
+    return kind == ("timestamp" if isinstance(mark, datetime) else "date")
 
 
 def _observed(batches: Iterator[pa.RecordBatch], extraction: Extraction) -> Iterator[pa.RecordBatch]:

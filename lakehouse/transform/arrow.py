@@ -11,7 +11,7 @@ from lakehouse.errors import SourceDataError
 from lakehouse.model.types import DataType
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 _ARROW = {
     "boolean": pa.bool_(),
@@ -48,6 +48,21 @@ def lake_type(kind: pa.DataType) -> DataType | None:
 def arrow_schema(columns: Mapping[str, DataType]) -> pa.Schema:
     """The Arrow schema of columns, in their order."""
     return pa.schema([(name, arrow_type(kind)) for name, kind in columns.items()])
+
+
+def stamped(batches: Iterable[pa.RecordBatch], schema: pa.Schema, stamps: Mapping[str, object]) -> Iterator[pa.RecordBatch]:
+    """The batches with the columns of `schema`: those that they lack hold the stamp of their name in each row, or NULL."""
+    constants: dict[str, pa.Array] = {}
+    for batch in batches:
+        columns = []
+        for field in schema:
+            if field.name in batch.schema.names:
+                columns.append(batch.column(field.name).cast(field.type))
+                continue
+            if len(constants.get(field.name, ())) < batch.num_rows:
+                constants[field.name] = pa.repeat(pa.scalar(stamps.get(field.name), field.type), batch.num_rows)
+            columns.append(constants[field.name].slice(0, batch.num_rows))
+        yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def cast_batch(batch: pa.RecordBatch, schema: pa.Schema, where: str) -> pa.RecordBatch:

@@ -9,7 +9,6 @@ import pyarrow as pa
 
 from lakehouse.model.types import INTEGERS, DataType
 from lakehouse.transform.arrow import arrow_type
-from lakehouse.transform.names import quote
 
 if TYPE_CHECKING:
     from lakehouse.model.cleaning import Cleaning, Column, Derived, Scalar, Texts
@@ -37,9 +36,9 @@ class Made(NamedTuple):
     fails: str | None = None
 
 
-def cleaned(table: Cleaning, field: pa.Field, *, is_key: bool) -> Made:
-    """The silver value of a column of bronze."""
-    shape, sql = table.columns.get(field.name), quote(field.name)
+def cleaned(table: Cleaning, field: pa.Field, sql: str, *, is_key: bool) -> Made:
+    """The silver value of a column of bronze, whose own value `sql` gives."""
+    shape = table.columns.get(field.name)
     if is_key and (pa.types.is_string(field.type) or pa.types.is_large_string(field.type)):
         sql = _text(sql, table.normalize_keys)
     if shape is None:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from lakehouse.layout import BATCH, DELETE, EXTRACTED_AT, OP, ROW_HASH, RUN_ID, TRUNCATE
+from lakehouse.layout import BATCH, DELETE, EXTRACTED_AT, OP, RESCUED, ROW_HASH, RUN_ID, TRUNCATE
 from lakehouse.transform.checks import verdicts
 from lakehouse.transform.cleaning import Made, cleaned, derived
 from lakehouse.transform.names import quote
 from lakehouse.transform.rejects import UNCAST
+from lakehouse.transform.rescue import unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +42,7 @@ class Rowwise:
     @property
     def needed(self) -> bool:
         """Whether the plan changes anything; where it does not, rows pass as they are and no SQL engine is opened."""
-        return bool(self._marks) or bool(self.table.cleaned)
+        return bool(self._marks) or bool(self.table.cleaned) or RESCUED in self.bronze.names
 
     def named(self, column: str) -> str:
         """What silver calls a column of bronze."""
@@ -84,14 +85,17 @@ class Rowwise:
             "expect": verdicts(self.table.expect),
             **self.table.cleaned,
         }
-        return ", ".join(word for word, given in words.items() if given)
+        return ", ".join(word for word, given in words.items() if given) or "schema_contract"
 
     @cached_property
     def _cleaned(self) -> Mapping[str, Made]:
         """Silver's name of each column of bronze that the table declares, and what it is made of bronze's."""
         declared = self.table.columns
-        own = [field for field in self.bronze if field.name not in TECHNICAL and (not declared or field.name in declared)]
-        return {self.named(field.name): cleaned(self.table, field, is_key=field.name in self.table.keys) for field in own}
+        own = [field for field in self.bronze if field.name not in (*TECHNICAL, RESCUED) and (not declared or field.name in declared)]
+        rescued, keys = RESCUED in self.bronze.names, self.table.keys
+        values = [unpacked(field.name, field.type) if rescued else quote(field.name) for field in own]
+        made = [cleaned(self.table, field, sql, is_key=field.name in keys) for field, sql in zip(own, values, strict=True)]
+        return {self.named(field.name): value for field, value in zip(own, made, strict=True)}
 
     @cached_property
     def _derived(self) -> Mapping[str, Made]:
