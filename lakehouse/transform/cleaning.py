@@ -13,7 +13,8 @@ from lakehouse.transform.arrow import arrow_type
 if TYPE_CHECKING:
     from lakehouse.model.cleaning import Cleaning, Column, Derived, Scalar, Texts
 
-_SPACE = "' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(160) || chr(8199) || chr(8239) || chr(12288)"
+_BLANKS = (*range(9, 14), 32, 133, 160, 5760, *range(8192, 8203), 8232, 8233, 8239, 8287, 12288)
+_SPACE = " || ".join(f"chr({code})" for code in _BLANKS)
 _INTEGER, _DOUBLE = r"[+-]?[0-9]+(\.0*)?", r"(0*\.?0*([0-9]\.?){1,15}0*\.?0*([eE][+-]?[0-9]{1,3})?)"
 _DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _INSTANT = _DAY + r"([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?\s*(Z|[+-][0-9]{2}(:?[0-9]{2})?)?)?"
@@ -62,15 +63,15 @@ def derived(made: Derived) -> Made:
     """The value of a column that is made of others; of whatever type its expression is, it becomes the declared one exactly or fails."""
     kind, own = sql_type(made.type), f"({made.sql})"
     tried = f"try_cast({own} as {kind})"
-    exact = tried if made.type.name == "string" else f"case when try({own} is not distinct from {tried}) then {tried} end"
-    return Made(exact, arrow_type(made.type), f"{own} is not null and ({exact}) is null")
+    exact = f"try({tried})" if made.type.name == "string" else f"try(case when {own} is not distinct from {tried} then {tried} end)"
+    return Made(exact, arrow_type(made.type), f"coalesce(try({own} is not null), true) and ({exact}) is null")
 
 
 def _text(sql: str, how: Texts) -> str:
     if how.trim:
         sql = f"trim({sql}, {_SPACE})"
-    if how.case:
-        sql = f"{how.case}({sql})"
+    if how.case:  # one that is lowered as it is may compose otherwise
+        sql = f"{how.case}({f'nfc_normalize({sql})' if how.unicode else sql})"
     return f"nfc_normalize({sql})" if how.unicode else sql
 
 
@@ -125,7 +126,7 @@ def _from_text(sql: str, to: DataType, form: str | None) -> str:
     if to.name == "decimal":
         return _where(sql, rf"[+-]?([0-9]+\.?[0-9]{{0,{to.scale}}}0*|\.[0-9]{{1,{max(to.scale, 1)}}}0*)", f"try_cast({sql} as {kind})")
     if to.name == "double":
-        return _where(sql, f"[+-]?{_DOUBLE}", f"try_cast({sql} as {kind})")
+        return _where(sql, f"[+-]?{_DOUBLE}", f"case when isfinite(try_cast({sql} as {kind})) then try_cast({sql} as {kind}) end")
     if to.name == "boolean":
         return f"case when lower({sql}) in {_TRUE} then true when lower({sql}) in {_FALSE} then false end"
     return _where(sql, _DAY if to.name == "date" else _INSTANT, f"try_cast({sql} as {kind})")

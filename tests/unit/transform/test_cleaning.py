@@ -42,6 +42,7 @@ def made(value: Any, source: str, to: str, form: str | None = None) -> Any:  # n
         (".5", "string", "decimal(9,2)", Decimal("0.50")),
         ("0.1", "string", "double", 0.1),
         ("0.12345678901234567", "string", "double", None),
+        ("1e400", "string", "double", None),
         ("Yes", "string", "boolean", True),
         ("maybe", "string", "boolean", None),
         ("2024-02-29", "string", "date", date(2024, 2, 29)),
@@ -81,12 +82,20 @@ def test_a_format_says_how_a_text_writes_a_day() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sql", "kind", "wanted"), [("3", "smallint", 3), ("3.5", "integer", None), ("'x'", "integer", None), ("1", "string", "1")]
+    ("sql", "kind", "wanted"),
+    [
+        ("n", "smallint", 3),
+        ("n + 0.5", "integer", None),
+        ("x", "integer", None),
+        ("n", "string", "3"),
+        ("cast(x as integer)", "integer", None),
+    ],
 )
 def test_a_derived_value_has_its_declared_type_exactly(sql: str, kind: str, wanted: object) -> None:
     value = derived(Derived(sql=sql, type=parse_type(kind)))
     with duckdb.connect() as engine:
-        assert engine.execute(f"select {value.sql}, {value.fails}").fetchone() == (wanted, wanted is None)
+        engine.execute("create table t as select 3 as n, 'x' as x")
+        assert engine.execute(f"select {value.sql}, {value.fails} from t").fetchone() == (wanted, wanted is None)
 
 
 def planned(words: dict[str, Any], **values: object) -> dict[str, Any]:
@@ -125,6 +134,7 @@ def test_keys_are_one_however_they_are_written() -> None:
     written = ["\u00c5nn", "A\u030anN\u00a0", " \u00e5nn\t"]
     assert {planned(words, k=text, v=text)["k"] for text in written} == {"\u00e5nn"}
     assert planned(words, k="X ", v="X ")["v"] == "X "
+    assert planned(words, k="\u0130", v="")["k"] == planned(words, k="I\u0307\u2003", v="")["k"]
 
 
 def test_columns_that_are_made_see_the_others_after_cleaning() -> None:
