@@ -107,7 +107,7 @@ class Derived(Frozen):
     """A column of silver that is made of the others of its row."""
 
     sql: Annotated[str, StringConstraints(min_length=1, max_length=4000)]
-    """A row-wise expression in DuckDB's dialect over the columns after cleaning."""
+    """A row-wise expression in DuckDB's dialect over the columns after cleaning; where it breaks at a value, the step stops and says so."""
     type: TypeName
     """Its type; a row with a value that cannot be it exactly is a reject."""
     description: Sentence | None = None

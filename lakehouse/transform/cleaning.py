@@ -63,8 +63,8 @@ def derived(made: Derived) -> Made:
     """The value of a column that is made of others; of whatever type its expression is, it becomes the declared one exactly or fails."""
     kind, own = sql_type(made.type), f"({made.sql})"
     tried = f"try_cast({own} as {kind})"
-    exact = f"try({tried})" if made.type.name == "string" else f"try(case when {own} is not distinct from {tried} then {tried} end)"
-    return Made(exact, arrow_type(made.type), f"coalesce(try({own} is not null), true) and ({exact}) is null")
+    exact = tried if made.type.name == "string" else f"case when try({own} is not distinct from {tried}) then {tried} end"
+    return Made(exact, arrow_type(made.type), f"{own} is not null and ({exact}) is null")
 
 
 def _text(sql: str, how: Texts) -> str:

@@ -88,7 +88,6 @@ def test_a_format_says_how_a_text_writes_a_day() -> None:
         ("n + 0.5", "integer", None),
         ("x", "integer", None),
         ("n", "string", "3"),
-        ("cast(x as integer)", "integer", None),
     ],
 )
 def test_a_derived_value_has_its_declared_type_exactly(sql: str, kind: str, wanted: object) -> None:
