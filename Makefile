@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
-WORKERS ?= 3
+WORKERS ?= 4
 # Tests wait for servers as often as they compute; a file's tests share what they start.
 BY_FILE := --dist loadfile --no-loadscope-reorder
 BIN := .venv/bin
@@ -52,15 +52,17 @@ $(AZURITE): | $(READY)
 demo: $(READY) ## a simulated source, two days, a star: the whole road in a minute
 	$(BIN)/lakehouse demo
 
-check: $(READY) ## format, lint, types, import law, metadata schemas, unit tests
+check: $(READY) ## format, lint, types, import law, metadata schemas and cases, unit tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/lakehouse schema --check
+	$(BIN)/lakehouse test
 	$(BIN)/pytest tests/unit -n $(WORKERS)
 
-test: check $(AZURITE) mariadb ## check, then every other test but the long ones
+test: $(READY) ## check, then every other test but the long ones; the servers of the tests come in meanwhile
+	@+$(MAKE) --no-print-directory --output-sync=target -j 2 check azurite mariadb
 	$(BIN)/python -m compileall -q lakehouse flows tests
 	$(BIN)/pytest tests --ignore tests/unit -n $(WORKERS) $(BY_FILE)
 

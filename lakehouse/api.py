@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from lakehouse.model.case import Report
+    from lakehouse.model.life import Life
     from lakehouse.model.reconciliation import Reconciliation
     from lakehouse.model.run import Cursor, Run
     from lakehouse.model.sample import Sample
@@ -204,10 +206,72 @@ class Lakehouse:
         with self._lake() as lake:
             return status(lake)
 
+    def why(self, table: str, *keys: str) -> Life:
+        """The life of one row: every bronze row of its key with the read that brought it, and what silver and gold made of it.
+
+        Args:
+            table: `silver.<table>` or `<table>`.
+            keys: The values of its keys as texts, in the order of the table's `keys`.
+
+        Raises:
+            UsageError: There is no such table, it has no keys or no rows yet, or these are no values of its keys.
+        """
+        from lakehouse.pipeline.why import why  # noqa: PLC0415  nothing else needs it
+
+        with self._lake() as lake:
+            return why(lake, table, keys)
+
+    def test(self, select: Iterable[str] = ()) -> Report:
+        """Run the cases of `metadata/tests/`, in memory: no lake and no source is touched.
+
+        Args:
+            select: Words such as `users`, `users+`, `tag:x` (cases of these tables and models), or names of cases, `*` in them.
+
+        Raises:
+            MetadataError: The metadata or the cases have faults.
+            UsageError: A word names nothing.
+        """
+        from lakehouse.pipeline.testing import run_cases  # noqa: PLC0415  nothing else needs it
+
+        return run_cases(self.project, self.settings, select)
+
     def history(self, limit: int = 20) -> list[dict[str, Any]]:
         """The newest runs' steps, newest first."""
         with self._lake() as lake:
             return history(lake, limit)
+
+    def quality(self, table: str | None = None) -> dict[str, list[dict[str, Any]]]:
+        """What the rules found: `tables` with where the rows of each went, `rules` with the last result of each and its trend.
+
+        Raises:
+            UsageError: There is no such table.
+        """
+        from lakehouse.pipeline.quality import quality  # noqa: PLC0415  nothing else needs it
+
+        with self._lake() as lake:
+            return quality(lake, table)
+
+    def rejects(self, table: str | None = None, *, reason: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
+        """The newest rows that silver does not take, of one table or of all: `reason`, `rules`, masked `key`, and where they are in bronze.
+
+        Raises:
+            UsageError: There is no such table.
+        """
+        from lakehouse.pipeline.quality import rejects  # noqa: PLC0415  as above
+
+        with self._lake() as lake:
+            return rejects(lake, table, reason=reason, limit=limit)
+
+    def reject(self, table: str, pointer: str) -> list[dict[str, Any]]:
+        """The rejects of a table whose `_row_hash` begins so, with the row's values in bronze, unmasked, as `row`.
+
+        Raises:
+            UsageError: There is no such table or reject.
+        """
+        from lakehouse.pipeline.quality import reject  # noqa: PLC0415  as above
+
+        with self._lake() as lake:
+            return reject(lake, table, pointer)
 
     def scan(self, name: str) -> pl.LazyFrame:
         """The rows of `layer.table`, lazy.
@@ -219,7 +283,7 @@ class Lakehouse:
             return scan(lake, name)
 
     def sql(self, text: str) -> pl.DataFrame:
-        """The result of one SELECT over `bronze.x`, `silver.x`, `gold.y`, and `ledger.windows`, `ledger.runs` and `ledger.steps`.
+        """The result of one SELECT over `bronze.x`, `silver.x`, `rejects.x`, `gold.y`, and `ledger.windows`, `runs`, `steps`, `quality`.
 
         Raises:
             UsageError: It is no single SELECT, or names what is not there.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from lakehouse.catalog import Catalog, load
 from lakehouse.errors import StorageError, UsageError
-from lakehouse.layout import COMMITS, DEFINITION, LEDGER, consumed, lake_uri, layer_uris, table_uri, watermark, watermark_batch
+from lakehouse.layout import COMMITS, DEFINITION, LEDGER, REJECTS, consumed, lake_uri, layer_uris, table_uri, watermark, watermark_batch
 from lakehouse.ledger import Ledger
 from lakehouse.model.run import Cursor, cursor_from_number
 from lakehouse.settings import Settings
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from lakehouse.engines.duck import Duck, Session
     from lakehouse.model.extraction import Extraction
+    from lakehouse.model.quality import Finding
     from lakehouse.model.sample import Sample
     from lakehouse.sources.database import Database
     from lakehouse.sources.gate import Gate
@@ -63,6 +64,7 @@ class Lake:
         extractions: The newest read of each table.
         sample: How much of each table is read, where this is a lake of samples.
         done: When each (step, table) that is done every so often was last done; None until somebody asks.
+        findings: What the rules of each table found in this run, at the last attempt.
         told: What ended the run from outside, such as Ctrl-C; empty until then. Threads beside the main one hear of it here only.
     """
 
@@ -78,6 +80,7 @@ class Lake:
     sample: Sample | None = None
     done: dict[tuple[str, str], datetime] | None = None
     told: Sequence[BaseException] = ()
+    findings: dict[str, list[Finding]] = field(default_factory=dict)
     _leases: Leases = field(init=False)
     _databases: dict[tuple[str, int], Database] = field(default_factory=dict)
     _gates: dict[str, Gate] = field(default_factory=dict)
@@ -113,6 +116,7 @@ class Lake:
     def begin(self) -> None:
         """Start another run on the same handles, each read on to what other runs wrote meanwhile."""
         self.run_id = _new_id()
+        self.findings.clear()
         for place, table in list(self._tables.items()):
             try:
                 table.refresh()
@@ -218,7 +222,11 @@ class Lake:
             self._tables.clear()
             self._drop_ahead()
             return
-        own = {("gold", node), *self.catalog.inputs(node)} if node in self.catalog.models else {("bronze", node), ("silver", node)}
+        own = (
+            {("gold", node), *self.catalog.inputs(node)}
+            if node in self.catalog.models
+            else {("bronze", node), *self.catalog.above_silver(node), ("silver", node), (REJECTS, node)}
+        )
         for place in own:
             self._tables.pop(place, None)
             self._ahead.pop(place, None)
@@ -230,7 +238,7 @@ class Lake:
 
     def inputs(self, layer: str, name: str) -> dict[tuple[str, str], Table | None]:
         """The tables that a silver table or a gold model is built from, with their handles."""
-        pairs = {("bronze", name)} if layer == "silver" else self.catalog.inputs(name)
+        pairs = {("bronze", name), *self.catalog.above_silver(name)} if layer == "silver" else self.catalog.inputs(name)
         return {pair: self.table(*pair) for pair in sorted(pairs)}
 
     def behind(self, layer: str, name: str) -> str | None:
@@ -262,6 +270,8 @@ class Lake:
         """What was committed to a table since its last step ended; the turn to write it, where it is still had, is given back."""
         layer = WRITTEN_BY.get(step, step)
         self._leases.release(f"{layer}.{name}")
+        if layer == "silver":
+            self._leases.release(f"{REJECTS}.{name}")
         table = self._tables.get((layer, name))
         return Written() if table is None else table.take_written()
 

@@ -16,6 +16,8 @@ Layer = Literal["bronze", "silver", "gold"]
 LAYERS: tuple[Layer, ...] = ("bronze", "silver", "gold")
 LEDGER, COMMITS = "_ledger", "_commits"
 """Beside the layers: what ran, and the commits' own records where a log no longer has them."""
+REJECTS = "rejects"
+"""Beside silver: a table for each of its tables that lists the rows which silver does not take, at `<lake>/_rejects/<table>`."""
 COLUMN = re.compile(r"^[A-Za-z][A-Za-z0-9_]{0,62}\Z")
 NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}\Z")
 
@@ -24,6 +26,10 @@ OP, DELETE, REJECT, TRUNCATE = "_op", "delete", "reject", "truncate"
 """Bronze's column that says what a row is, in the tables that need it: NULL is a row as the source showed it, `delete` a tombstone
 with the last values of its key, `reject` a row that silver does not take. What the table's conditions say of a row on its way to silver
 stands there too, as `truncate`: every key that is older ends."""
+ROW_HASH = "_row_hash"
+"""Beside `_batch`, what points to a row of bronze: the hash over its own columns."""
+RESCUED = "_rescued"
+"""Bronze's column of values that have no column of their own type, in the tables whose contract rescues such: a JSON object of texts."""
 VALID_FROM, VALID_TO, IS_CURRENT = "valid_from", "valid_to", "is_current"
 IS_DELETED = "is_deleted"
 """Silver's column that tells deletes from rows, where a table keeps them (`deletes: {as_row: true}`)."""
@@ -33,6 +39,10 @@ UNKNOWN_MEMBER = -1
 FENCE = "lakehouse.batch"
 DEFINITION = "lakehouse.definition"
 FAILED_CHECKS = "lakehouse.failed_checks"
+REJECTED = "lakehouse.rejected"
+"""How often the rejects of a table were changed: in their own commits, and in the commit of silver that goes with them."""
+TAKEN, DROPPED = "lakehouse.taken", "lakehouse.dropped"
+"""How many of the bronze rows that silver has consumed its rows' own rules let in, and how many rules with `drop` left out."""
 
 
 def watermark(cursor: str, zone: str | None = None) -> str:
@@ -107,7 +117,7 @@ def layer_uris(lake: str, given: Mapping[Layer, str], project: Path) -> dict[str
     Raises:
         UsageError: A setting is no place, or two of them share one.
     """
-    found: dict[str, str] = {name: f"{lake}/{name}" for name in (LEDGER, COMMITS)}
+    found: dict[str, str] = {name: f"{lake}/{name}" for name in (LEDGER, COMMITS)} | {REJECTS: f"{lake}/_{REJECTS}"}
     for layer in LAYERS:
         found[layer] = lake_uri(given[layer], project, f"LAKEHOUSE_LAYER__{layer.upper()}") if layer in given else f"{lake}/{layer}"
         for other, there in found.items():

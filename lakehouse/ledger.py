@@ -3,6 +3,7 @@
 One table, so that a run is recorded in one commit, whole or not at all, and one without changes costs no more than that.
 `ledger.runs` and `ledger.windows` are views over it. The lake never depends on it: windows, watermarks and counts of what was committed
 travel in the tables' own commits, from which `rebuild` restores them.
+A second table has what rules found.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from lakehouse.storage.delta import create_table, open_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     import polars as pl
 
+    from lakehouse.model.quality import Finding
     from lakehouse.model.run import Run, Step
     from lakehouse.storage.delta import Table
     from lakehouse.storage.effects import Effects
@@ -55,6 +58,7 @@ STEPS = pa.schema(
         ("version_before", pa.int64()),
         ("run_metadata", pa.string()),
         ("rebuilt", pa.bool_()),
+        ("dropped", pa.int64()),
     ]
 )
 """`rebuilt` rows were read from commits: of their runs nobody knows how they ended."""
@@ -67,6 +71,27 @@ COMMITS = pa.schema(
     ]
 )
 """The commits' own records, kept where the tables' logs no longer have them; `record` is JSON, as the commit carried it."""
+QUALITY = pa.schema(
+    [
+        ("ordinal", pa.int64()),
+        ("run_id", pa.string()),
+        ("table", pa.string()),
+        ("rule", pa.string()),
+        ("kind", pa.string()),
+        ("judged_at", pa.timestamp("us", "UTC")),
+        ("passed", pa.int64()),
+        ("failed", pa.int64()),
+        ("share", pa.float64()),
+        ("value", pa.float64()),
+        ("otherwise", pa.string()),
+        ("broken", pa.bool_()),
+        ("held", pa.bool_()),
+        ("samples", pa.string()),
+        ("told", pa.string()),
+    ]
+)
+"""What each rule found in each run. `ordinal` counts the commits, since clocks may be set; `share` is that of the judged rows which
+broke it; `held` says that the table's commit was held back; `samples` is a JSON list of at most 5 masked keys."""
 VIEWS = {
     "runs": """
 select run_id, any_value(run_status) as status, min(run_started_at) as started_at, max(run_seconds) as seconds,
@@ -90,6 +115,7 @@ class Ledger:
     def __init__(self, folder: str, commits: str, places: Places, effects: Effects) -> None:
         """Name the ledger in its folder, and the table of kept commits; nothing is opened yet."""
         self._place, self._kept, self._effects = places.at(table_uri(folder, "steps")), places.at(commits), effects
+        self._quality = places.at(table_uri(folder, "quality"))
 
     @property
     def place(self) -> Place:
@@ -105,6 +131,31 @@ class Ledger:
         about = {"run_id": run.run_id, "run_status": run.status, "run_started_at": run.started_at, "run_seconds": run.seconds}
         about["run_metadata"] = run.metadata
         self._append(self._place, "ledger.steps", STEPS, run.run_id, [{**about, **_row(step)} for step in steps])
+
+    def judge(self, run_id: str, judged_at: datetime, findings: Iterable[Finding]) -> None:
+        """Add what rules found, in one commit; none makes none. `held` are the findings of a table of which one stops the commit."""
+        found = list(findings)
+        held = {finding.table for finding in found if finding.stops}
+        rows = [
+            {
+                **{name: getattr(finding, name, None) for name in QUALITY.names},
+                "run_id": run_id,
+                "judged_at": judged_at,
+                "held": finding.table in held,
+                "samples": json.dumps(finding.samples),
+            }
+            for finding in found
+        ]
+        if rows:
+            self._append(self._quality, "ledger.quality", QUALITY, run_id, rows)
+
+    def quality_table(self) -> Table | None:
+        """The handle on the table of what rules found, or None where nothing is recorded yet."""
+        return open_table(self._quality, "ledger.quality", self._effects)
+
+    def quality(self) -> pl.LazyFrame:
+        """All that rules found, with the columns of `QUALITY`; lazy, in no promised order."""
+        return _whole(self.quality_table(), QUALITY)
 
     def restore(self, steps: Iterable[dict[str, Any]], run_id: str) -> int:
         """Add steps that commits tell of and that are not recorded yet; how many were added."""
@@ -129,11 +180,12 @@ class Ledger:
         return [] if table is None else table.scan().collect().to_dicts()
 
     def _append(self, place: Place, name: str, schema: pa.Schema, run_id: str, rows: list[dict[str, Any]]) -> None:
-        batches = pa.Table.from_pylist(rows, schema).to_batches()
         for attempt in range(ATTEMPTS):
             try:
                 table = open_table(place, name, self._effects) or create_table(place, name, schema, self._effects)
                 self._widen(table, schema, run_id)
+                numbered = [{**row, "ordinal": table.batch + 1} for row in rows] if "ordinal" in schema.names else rows
+                batches = pa.Table.from_pylist(numbered, schema).to_batches()
                 table.append([_shaped(batch, table.schema) for batch in batches], lambda: Commit(run_id, "ledger"))
             except ConflictError:
                 if attempt == ATTEMPTS - 1:
@@ -154,17 +206,20 @@ class Ledger:
 
     def steps(self) -> pl.LazyFrame:
         """All recorded steps, with the columns of `STEPS`; lazy, in no promised order."""
-        import polars as pl  # noqa: PLC0415  a run without changes does not load it
-
-        empty = pl.DataFrame(pl.from_arrow(STEPS.empty_table()))
-        table = self.table()
-        return empty.lazy() if table is None else pl.concat([empty.lazy(), table.scan()], how="diagonal").select(empty.columns)
+        return _whole(self.table(), STEPS)
 
     def last_runs(self) -> dict[tuple[str, str], dict[str, Any]]:
         """The newest step of each (step, table)."""
         recorded = self.steps().drop_nulls("step").sort("run_started_at")
         newest = recorded.unique(["step", "table"], keep="last", maintain_order=True).collect()
         return {(row["step"], row["table"]): row for row in newest.iter_rows(named=True)}
+
+
+def _whole(table: Table | None, schema: pa.Schema) -> pl.LazyFrame:
+    import polars as pl  # noqa: PLC0415  a run without changes does not load it
+
+    empty = pl.DataFrame(pl.from_arrow(schema.empty_table()))
+    return empty.lazy() if table is None else pl.concat([empty.lazy(), table.scan()], how="diagonal").select(empty.columns)
 
 
 def _shaped(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

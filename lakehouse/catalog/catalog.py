@@ -36,10 +36,15 @@ class Catalog:
     @property
     def graph(self) -> Graph:
         """Tables and models, each with all that it must wait for."""
-        parents: dict[str, set[str]] = {name: set() for name in self.tables}
+        parents: dict[str, set[str]] = {name: {table for _, table in self.above_silver(name)} for name in self.tables}
         for name in self.models:
             parents[name] = {table for _, table in self.inputs(name)}
         return Graph(parents, {**{n: t.tags for n, t in self.tables.items()}, **{n: m.tags for n, m in self.models.items()}})
+
+    def above_silver(self, table: str) -> set[tuple[str, str]]:
+        """The other silver tables that a table's rules point to, as (layer, table)."""
+        rules = self.tables[table].expect.values()
+        return {("silver", rule.foreign_key.table) for rule in rules if rule.foreign_key and rule.foreign_key.table != table}
 
     def reads(self, model: str) -> set[tuple[str, str]]:
         """What a model's own SELECT reads, as (layer, table)."""
@@ -69,7 +74,7 @@ class Catalog:
         """A number that changes with the definition that a silver table or a gold model is built by: 60 bits of a SHA-256."""
         if name in self.tables:
             table = self.tables[name]
-            rules = {rule: [expectation.that, expectation.otherwise] for rule, expectation in table.expect.items()}
+            rules = {rule: expectation.words() for rule, expectation in table.expect.items()}
             types = {column: str(shape.type) for column, shape in table.columns.items()}
             deletes: list[object] = [table.apply_as_deletes] if table.apply_as_deletes else []
             deletes += ["as_row"] if table.deletes.as_row else []
@@ -84,6 +89,7 @@ class Catalog:
                 *deletes,
                 *odd,
                 *([table.applied] if table.applied else []),
+                *([table.cleaned] if table.cleaned else []),
             ]
         else:
             pointing = [

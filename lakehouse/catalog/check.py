@@ -6,7 +6,8 @@ import difflib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from lakehouse.catalog.select import check_condition, condition_columns, unknown_column
+from lakehouse.catalog.rules import rule_faults
+from lakehouse.catalog.select import check_condition, check_expression, condition_columns, unknown_column
 from lakehouse.catalog.source_sql import condition_fault, query_fault
 from lakehouse.errors import Fault
 from lakehouse.layout import IS_CURRENT, IS_DELETED, VALID_FROM, VALID_TO
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from lakehouse.catalog.catalog import Catalog
     from lakehouse.catalog.document import Document
     from lakehouse.model.star import Model
+    from lakehouse.model.table import Table
 
 _HISTORY = {VALID_FROM: "timestamp", VALID_TO: "timestamp", IS_CURRENT: "boolean"}
 
@@ -46,11 +48,24 @@ def check_tables(reading: Reading, catalog: Catalog) -> None:
                 (),
                 f"the folder names source {table.source!r}, but metadata/sources/{table.source}.yml does not exist",
             )
-        for rule, expectation in table.expect.items():
-            _check_rule(reading, f"Table:{name}", ("expect", rule, "that"), expectation.that, table.columns)
+        known = {label.removeprefix("Table:") for label in reading.files if label.startswith("Table:")}
+        for key, what, hint in rule_faults(catalog, name, table.shown, known):
+            reading.fault(f"Table:{name}", ("expect", *key), what, hint)
         for word, condition in (("apply_as_deletes", table.apply_as_deletes), ("apply_as_truncates", table.apply_as_truncates)):
             if condition:
-                _check_rule(reading, f"Table:{name}", (word,), condition, table.columns)
+                _check_rule(reading, f"Table:{name}", (word,), condition, table.shown)
+        check_derived(reading, name, table)
+
+
+def check_derived(reading: Reading, name: str, table: Table) -> None:
+    """Columns that are made of others are expressions over columns that are there, and not over each other."""
+    there = [column for column in table.shown if column not in table.derive]
+    for column, made in table.derive.items():
+        what = check_expression(made.sql)
+        if not what and there and (unknown := sorted(condition_columns(made.sql) - set(there))):
+            what = f"names {', '.join(unknown)}; there are: {', '.join(there)}"
+        if what:
+            reading.fault(f"Table:{name}", ("derive", column, "sql"), what)
 
 
 def check_source_sql(reading: Reading, catalog: Catalog, dialects: Mapping[str, str | None]) -> None:
@@ -156,8 +171,11 @@ def check_circles(reading: Reading, catalog: Catalog) -> None:
     """Nothing waits for itself."""
     circle = catalog.graph.circle()
     if circle:
-        named = next(node for node in circle if node in catalog.models)
-        reading.fault(f"Model:{named}", (), f"the models form a circle: {' -> '.join(circle)}")
+        named = next((node for node in circle if node in catalog.models), None)
+        if named is None:
+            reading.fault(f"Table:{circle[0]}", ("expect",), f"the foreign keys form a circle: {' -> '.join(circle)}")
+        else:
+            reading.fault(f"Model:{named}", (), f"the models form a circle: {' -> '.join(circle)}")
     for name, model in catalog.models.items():
         seen: list[str] = []
         for start in model.references:
@@ -180,7 +198,7 @@ def check_columns(reading: Reading, catalog: Catalog) -> None:
         for layer, table in select.reads:
             if layer == "silver" and table in catalog.tables and catalog.tables[table].columns:
                 about = catalog.tables[table]
-                declared = {column: str(shape.type) for column, shape in about.columns.items() if column not in about.exclude}
+                declared = {column: str(kind) for column, kind in about.shown.items() if column not in about.exclude}
                 deleted = {IS_DELETED: "boolean"} if about.deletes.as_row else {}
                 columns[layer, table] = {**declared, **deleted, **(_HISTORY if about.history == "scd2" else {})}
             elif layer == "gold" and table in catalog.models and table in catalog.selects and catalog.selects[table].columns:

@@ -49,6 +49,10 @@ def load(project: Path, *, deep: bool = False, dialects: Mapping[str, str | None
     if deep:
         check_columns(reading, catalog)
         check_source_sql(reading, catalog, dialects or {})
+        if not reading.faults:
+            from lakehouse.catalog.cases import read_cases  # noqa: PLC0415  only `validate` and `test` look at them
+
+            reading.faults += read_cases(project, catalog)[1]
         from lakehouse.catalog.deployments import check_deployments  # noqa: PLC0415  only `validate` looks at them, and a run starts sooner
 
         reading.faults += check_deployments(project)
@@ -84,12 +88,13 @@ def _read_all(reading: Reading, paths: Iterable[Path], model: type[M]) -> dict[s
 
 
 def _strays(reading: Reading) -> None:
-    places = ("sources/*.y*ml", "tables/*/*.y*ml", "models/*.y*ml", "schema/*.json")
+    places = ("sources/*.y*ml", "tables/*/*.y*ml", "models/*.y*ml", "tests/*.y*ml", "schema/*.json")
     root = reading.project / "metadata"
     known = {path for place in places for path in root.glob(place)}
     for path in sorted(root.rglob("*")):
         if path.is_file() and path not in known:
-            what = "the file is in no known place; expected metadata/sources/*.yml, metadata/tables/<source>/*.yml or metadata/models/*.yml"
+            what = "the file is in no known place; expected metadata/sources/*.yml, metadata/tables/<source>/*.yml, metadata/models/*.yml"
+            what += " or metadata/tests/*.yml"
             reading.faults.append(Fault(path.relative_to(reading.project).as_posix(), 1, "", what))
 
 

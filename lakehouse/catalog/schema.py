@@ -7,11 +7,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from lakehouse.model.case import Cases
 from lakehouse.model.star import Model
 from lakehouse.model.table import Source, Table
 
-SCHEMAS: dict[str, type[BaseModel]] = {"source": Source, "table": Table, "model": Model}
-_FROM_PLACE = {"table": ("name", "source"), "model": ("name",), "source": ()}
+SCHEMAS: dict[str, type[BaseModel]] = {"source": Source, "table": Table, "model": Model, "test": Cases}
+_FROM_PLACE = {"table": ("name", "source"), "model": ("name",), "source": (), "test": ()}
 _SYNONYMS = {"table": {"cdc_col": "cursor", "from_date": "start_at"}}
 
 
@@ -32,12 +33,14 @@ def schema_text(kind: str) -> str:
 
 def _accept_short_forms(shape: dict[str, Any]) -> None:
     """Let the schema take what the models take: one word for a list, a type's name for a column, nothing for a measure."""
-    if shape.get("type") == "array" and "items" in shape and "ColumnName" not in shape:
+    if shape.get("type") == "array" and shape.get("items", {}).get("type") == "string":
         items = dict(shape)
         shape.clear()
         shape.update({"anyOf": [items, items["items"]], **({"default": items.pop("default")} if "default" in items else {})})
     if shape.get("$ref", "").endswith("/Deletes"):
         shape["anyOf"] = [{"$ref": shape.pop("$ref")}, {"enum": ["none", "column", "sweep", "tracking"]}]
+    if shape.get("$ref", "").endswith("/Contract"):
+        shape["anyOf"] = [{"$ref": shape.pop("$ref")}, {"enum": ["evolve", "freeze", "rescue", "discard"]}]
     if shape.get("$ref", "").endswith("/Track"):
         shape["anyOf"] = [{"$ref": shape.pop("$ref")}, {"type": "string"}, {"type": "array", "items": {"type": "string"}}]
     for pattern, inner in shape.get("patternProperties", {}).items():

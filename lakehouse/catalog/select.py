@@ -123,6 +123,16 @@ def _names_a_cte(table: exp.Table) -> bool:
     return False
 
 
+def origins(select: Select) -> dict[str, str]:
+    """The columns of the one table that a plain SELECT reads which it gives as they are: their names in the table -> in its output."""
+    query = sqlglot.parse_one(select.text, read="duckdb")
+    if not isinstance(query, exp.Select) or len(select.reads) != 1 or query.args.get("joins") or query.args.get("with_"):
+        return {}
+    given = {column.name: column.name for column in query.selects if isinstance(column, exp.Column)}
+    renamed = {one.this.name: one.alias for one in query.selects if isinstance(one, exp.Alias) and isinstance(one.this, exp.Column)}
+    return {**renamed, **given}
+
+
 def unknown_column(select: Select, columns: Mapping[tuple[str, str], Mapping[str, str]]) -> str | None:
     """What is wrong with the columns that a SELECT names, or None; `columns` has each read table's names and types."""
     from sqlglot.optimizer.qualify import qualify  # noqa: PLC0415  slow to load, needed by validate only
@@ -139,17 +149,35 @@ def unknown_column(select: Select, columns: Mapping[tuple[str, str], Mapping[str
 
 def check_condition(text: str) -> str | None:
     """What is wrong with a row-wise SQL condition, or None."""
+    return _check_expression(
+        text, "condition", (exp.Subquery, exp.Select, exp.Window, exp.AggFunc), "windows or aggregates", "over one row"
+    )
+
+
+def check_expression(text: str) -> str | None:
+    """What is wrong with a row-wise SQL expression, or None."""
+    return _check_expression(
+        text, "expression", (exp.Subquery, exp.Select, exp.Window, exp.AggFunc), "windows or aggregates", "over one row"
+    )
+
+
+def check_aggregate(text: str) -> str | None:
+    """What is wrong with an aggregate over the rows of one table, or None."""
+    return _check_expression(text, "aggregate", (exp.Subquery, exp.Select, exp.Window), "windows", "over a table's rows")
+
+
+def _check_expression(text: str, kind: str, without: tuple[type[exp.Expr], ...], named: str, over: str) -> str | None:
     try:
         statements = sqlglot.parse(text, read="duckdb")
     except RecursionError:
-        return f"no SQL condition: {_DEEP}"
+        return f"no SQL {kind}: {_DEEP}"
     except (ParseError, TokenError) as exc:
-        return f"no SQL condition: {str(exc).splitlines()[0]}"
+        return f"no SQL {kind}: {str(exc).splitlines()[0]}"
     node = statements[0] if len(statements) == 1 else None
     if node is None or any(part.comments for part in node.walk()):
-        return "expected one condition, without comments"
-    if isinstance(node, exp.Query | exp.DML | exp.DDL | exp.Command) or node.find(exp.Subquery, exp.Select, exp.Window, exp.AggFunc):
-        return "expected a condition over one row, without queries, windows or aggregates"
+        return f"expected one {kind}, without comments"
+    if isinstance(node, exp.Query | exp.DML | exp.DDL | exp.Command) or node.find(*without):
+        return f"expected a{'n' * (kind != 'condition')} {kind} {over}, without queries, {named}"
     for function in node.find_all(exp.Func):
         name = function.name.lower() if isinstance(function, exp.Anonymous) else function.sql_name().lower()
         if name in _FORBIDDEN_FUNCTIONS | _NOT_REPEATABLE or isinstance(function, _CLOCKS):

@@ -17,7 +17,11 @@ from lakehouse.cli.doctor import doctor
 from lakehouse.cli.init import init
 from lakehouse.cli.options import Output, Project, Select, open_house
 from lakehouse.cli.output import Format, print_json, print_table, say
+from lakehouse.cli.quality import quality
 from lakehouse.cli.reconcile import reconcile
+from lakehouse.cli.rejects import rejects
+from lakehouse.cli.test import cases
+from lakehouse.cli.why import why
 from lakehouse.errors import LakehouseError
 
 app = typer.Typer(name="lakehouse", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -92,6 +96,10 @@ app.command()(loads.backfill)
 app.command()(loads.adopt)
 app.command()(loads.stream)
 app.command()(reconcile)
+app.command()(quality)
+app.add_typer(rejects, name="rejects")
+app.command()(why)
+app.command("test")(cases)
 
 
 @app.command()
@@ -106,7 +114,9 @@ def status(project: Project = Path(), output: Output = Format.TEXT) -> None:
 
 @app.command()
 def query(
-    sql: Annotated[str, typer.Argument(help="One SELECT over bronze.x, silver.x, gold.y and ledger.windows, runs, steps.")],
+    sql: Annotated[
+        str, typer.Argument(help="One SELECT over bronze.x, silver.x, rejects.x, gold.y and ledger.windows, runs, steps, quality.")
+    ],
     project: Project = Path(),
     output: Output = Format.TEXT,
 ) -> None:

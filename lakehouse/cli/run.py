@@ -111,11 +111,14 @@ def stopping(start: Callable[[Event], Iterator[Run]]) -> Iterator[Run]:
     """The runs of a stream that SIGTERM or Ctrl-C ends after the poll under way; the second one ends it at once."""
     stop = Event()
 
+    def heard(number: int) -> None:
+        stop.set()
+        say(f"{signal.Signals(number).name}: stopping after the poll under way.")
+
     def ask(number: int, _: FrameType | None) -> None:
         if stop.is_set():
             raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(TERMINATED)
-        Thread(target=stop.set).start()  # this thread may hold the event's own lock at this moment
-        say(f"{signal.Signals(number).name}: stopping after the poll under way.")
+        Thread(target=heard, args=(number,)).start()  # this thread may hold the event's own lock at this moment, or write to stderr
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from contextlib import contextmanager, suppress
 from itertools import chain, count, islice
@@ -12,13 +13,16 @@ import duckdb
 import pyarrow as pa
 
 from lakehouse.errors import ModelError, UsageError
-from lakehouse.layout import LAYERS
+from lakehouse.layout import LAYERS, REJECTS
 from lakehouse.transform.names import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 KEPT_BATCHES = 4
+_ABOUT_NAMES = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException, duckdb.SyntaxException)
+"""Errors that are found before any row is read."""
+_VALUE = re.compile(r"""'[^']*'?|"[^"]*"?|(?<![\w])[-+]?\d[\w.:+-]*""")
 KEY_MACRO = "create macro _key(text) as ('0x' || left(md5(text), 15))::bigint"
 
 
@@ -48,7 +52,7 @@ class Duck:
         with self._lock:
             name, connection = f"session_{next(self._numbers)}", self._connection.cursor()
         try:
-            schemas = "; ".join(f"create schema {layer}" for layer in (*LAYERS, "ledger"))
+            schemas = "; ".join(f"create schema {layer}" for layer in (*LAYERS, REJECTS, "ledger"))
             connection.execute(f"attach ':memory:' as {name}; use {name}; {KEY_MACRO}; {schemas}")
             yield Session(connection)
         finally:
@@ -81,6 +85,12 @@ class Session:
             rows += f" union all by name select * from read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
         self._connection.execute(f"create or replace view {name} as select {columns} from ({rows})")
 
+    def show(self, name: str, rows: pa.Table) -> None:
+        """Make rows in memory readable as `name`, such as `silver.users`."""
+        shape = f"_shape_{next(self._shapes)}"
+        self._connection.register(shape, rows)
+        self._connection.execute(f"create or replace view {name} as select * from {shape}")
+
     def stream(self, name: str, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
         """Make a stream of batches readable once as `name`."""
         self._connection.register(name, pa.RecordBatchReader.from_batches(schema, batches))
@@ -109,7 +119,7 @@ class Session:
         with _within_limit():
             return self._connection.sql(query).to_arrow_table()
 
-    def model(self, name: str, query: str, where: str) -> None:
+    def model(self, name: str, query: str, where: str, what: str = "the SELECT") -> None:
         """Keep the result of a model's query as temporary table `name`.
 
         Raises:
@@ -119,7 +129,7 @@ class Session:
             self._connection.execute(f"create temp table {name} as {query}")
         except duckdb.Error as exc:
             raise ModelError(
-                f"the SELECT cannot be run: {_first_line(exc)}", where=where, next_step="Mend it; `lakehouse validate` checks names."
+                f"{what} cannot be run: {_first_line(exc)}", where=where, next_step="Mend it; `lakehouse validate` checks names."
             ) from exc
 
     def lock(self, folders: Iterable[str]) -> None:
@@ -157,5 +167,7 @@ def _within_limit() -> Iterator[None]:
 
 
 def _first_line(exc: duckdb.Error) -> str:
+    """The engine's own words; where it fails at a value, without the value."""
     lines = [line.strip() for line in str(exc).splitlines() if line.strip() and not line.startswith(("LINE ", " ", "Traceback"))]
-    return " ".join(lines)[:300]
+    told = " ".join(lines)[:300]
+    return told if isinstance(exc, _ABOUT_NAMES) else _VALUE.sub("***", told)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from lakehouse.engines.duck import Session
     from lakehouse.model.measure import Axis, Counts, Measure, Span
+    from lakehouse.transform.contract import Agreement
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Seen:
         columns: The source's columns that bronze has.
         sequence: SQL for what orders versions, if it is not the time of extraction alone.
         batches: How many batches the files may hold; 1 tells that each row is the last of its key.
+        agreed: What the table's contract makes of the columns, where values stand beside them.
     """
 
     schema: pa.Schema
@@ -38,6 +40,12 @@ class Seen:
     columns: Sequence[str]
     sequence: str | None = None
     batches: int = 2
+    agreed: Agreement | None = None
+
+    @property
+    def shown(self) -> pa.Schema:
+        """The columns in which rows are compared."""
+        return self.schema if self.agreed is None else self.agreed.seen_schema
 
 
 class Verdict(NamedTuple):
@@ -60,6 +68,9 @@ class Observed:
         self._ready, self._numbers = False, count(1)
         self._shown: list[str] = []
         session.table(self._all, seen.schema, seen.files)
+        if seen.agreed is not None:
+            self._all = f"_{name}_seen"
+            session.execute(f"create view {self._all} as {seen.agreed.seen(f'bronze.{name}')}")
 
     @property
     def _is_plain(self) -> bool:
@@ -70,28 +81,28 @@ class Observed:
             return
         self._ready = True
         if self._is_plain:
-            self._session.execute(f"create view {self._view} as select * from {self._all} where {alive(self._seen.schema)}")
+            self._session.execute(f"create view {self._view} as select * from {self._all} where {alive(self._seen.shown)}")
             return
-        newest = last_batches(self._seen.keys, self._seen.sequence, self._seen.schema, self._all)
+        newest = last_batches(self._seen.keys, self._seen.sequence, self._seen.shown, self._all)
         self._session.execute(f"create temp table {self._last} as {newest}")
         greatest = ", l._greatest" if self._seen.sequence else ""
         self._session.execute(
             f"create view {self._view} as select s.*{greatest} from {self._all} s join {self._last} l "
-            f"on {same(self._seen.keys, 's', 'l')} and s.{BATCH} = l.{BATCH} where {alive(self._seen.schema, 's.')}"
+            f"on {same(self._seen.keys, 's', 'l')} and s.{BATCH} = l.{BATCH} where {alive(self._seen.shown, 's.')}"
         )
 
     def ends(self, axis: Axis) -> tuple[int, int] | None:
         """The least and the greatest place on the axis that bronze has; None where it has no rows."""
         if axis.by in ("digest", "nothing"):
             return 0, 2**60 if axis.by == "digest" else 0
-        at = place(axis, self._seen.schema)
+        at = place(axis, self._seen.shown)
         low, high = self._session.rows(f"select min({at}), max({at}) from {self._all}").to_pylist()[0].values()
         return None if low is None else (int(low), int(high))
 
     def counts(self, measure: Measure, width: int, span: Span | None = None) -> dict[int, Counts]:
         """The counts of each bucket that has rows, by its base."""
         self._prepare()
-        rows = self._session.rows(counts(measure, self._seen.schema, width, span, self._view))
+        rows = self._session.rows(counts(measure, self._seen.shown, width, span, self._view))
         columns = [column.to_pylist() for column in rows.columns]
         found = (tuple(None if value is None else int(value) for value in row) for row in zip(*columns, strict=True))
         return {row[0]: row[1:] for row in found if row[0] is not None}
@@ -99,9 +110,9 @@ class Observed:
     def doubtful(self, axis: Axis, spans: Sequence[Span], rows: Iterator[pa.RecordBatch], schema: pa.Schema) -> tuple[pa.Table, int]:
         """The keys that have a row on one side only, among the spans' rows of the source and of bronze; how many the source has."""
         self._prepare()
-        source = self._keep(rows, schema)
+        source = self._shown_rows(rows, schema)
         self._shown.append(source)
-        there = inside(axis, self._seen.schema, spans)
+        there = inside(axis, self._seen.shown, spans)
         ours, theirs = (f"select {self._names} from {side} where {there}" for side in (self._view, source))
         either = f"(({theirs}) except ({ours})) union all (({ours}) except ({theirs}))"
         return self._session.rows(f"select distinct {self._key} from ({either})"), self._count(source)
@@ -122,7 +133,7 @@ class Observed:
             scopes: Which rows are due at all, and which of them bronze must have though it never saw their key.
         """
         asked = self._keep(iter(keys.to_batches()), keys.schema)
-        source = self._keep(rows, schema)
+        source = self._shown_rows(rows, schema)
         due, expected = (within(scope) for scope in scopes)
         theirs, ours, last, known = (f"_{self._name}_{word}_{next(self._numbers)}" for word in ("theirs", "ours", "last", "known"))
         run, on = self._session.execute, same(self._seen.keys, "s", "k")
@@ -130,12 +141,12 @@ class Observed:
         run(f"create temp table {ours} as select s.* from {self._all} s semi join {asked} k on {on}")
         run(
             f"create temp table {last} as select s.* from {ours} s join (select {self._key}, max({BATCH}) as {BATCH} from {ours} "
-            f"group by {self._key}) k on {on} and s.{BATCH} = k.{BATCH} where {alive(self._seen.schema, 's.')}"
+            f"group by {self._key}) k on {on} and s.{BATCH} = k.{BATCH} where {alive(self._seen.shown, 's.')}"
         )
         several = f"select {self._key} from {theirs} group by {self._key} having count(*) > 1"
         run(
             f"create temp table {known} as select {self._names} from {last} "
-            f"union all select {self._names} from {ours} s semi join ({several}) k on {on} where {alive(self._seen.schema)}"
+            f"union all select {self._names} from {ours} s semi join ({several}) k on {on} where {alive(self._seen.shown)}"
         )
         as_it_is = same(self._seen.columns, "s", "k")
         return Verdict(
@@ -163,12 +174,20 @@ class Observed:
     ) -> tuple[pa.Table, int, int]:
         """For rows without keys: those that the source has more often than bronze, how many are the other way round, how many it has."""
         self._prepare()
-        source, due = self._keep(rows, schema), within(scope)
-        there = f"({inside(axis, self._seen.schema, spans)}) and {due}"
+        source, due = self._shown_rows(rows, schema), within(scope)
+        there = f"({inside(axis, self._seen.shown, spans)}) and {due}"
         ours, theirs = (f"select {self._names} from {side} where {there}" for side in (self._view, source))
         more = self._session.rows(f"({theirs}) except all ({ours})")
         fewer = self._session.rows(f"select count(*) as n from (({ours}) except all ({theirs}))").column("n")[0].as_py()
         return more, int(fewer), self._count(source)
+
+    def _shown_rows(self, rows: Iterator[pa.RecordBatch], schema: pa.Schema) -> str:
+        """The source's rows, in the columns in which they are compared."""
+        name = self._keep(rows, schema)
+        if self._seen.agreed is None:
+            return name
+        self._session.execute(f"create view {name}_shown as {self._seen.agreed.incoming(name)}")
+        return f"{name}_shown"
 
     def _keep(self, rows: Iterator[pa.RecordBatch], schema: pa.Schema) -> str:
         name = f"_{self._name}_kept_{next(self._numbers)}"

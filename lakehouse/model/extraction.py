@@ -39,6 +39,7 @@ class Extraction:
         rows: How many rows the stream has shown.
         greatest: The greatest cursor value it has shown, odd ones apart.
         rejected: How many of the rows that were new to bronze silver does not take.
+        columns: What the table's contract made of columns that are not as bronze has them, see `Step`.
         error: What broke it; engines that read the stream hide it.
     """
 
@@ -59,4 +60,5 @@ class Extraction:
     rows: int = 0
     greatest: Cursor | None = None
     rejected: int = 0
+    columns: dict[str, list[str]] = field(default_factory=dict)
     error: BaseException | None = None

@@ -126,7 +126,8 @@ class Commit:
 class Step:
     """One step of a run over one table, as `run -o json` prints it (keys are stable).
 
-    `rows_in` is what the step read, `rows_out` the rows it added or changed, `version` the table's Delta version after it.
+    `rows_in` is what the step read, `rejected` and `dropped` those of them that rules left out,
+    `rows_out` the rows it added or changed, `version` the table's Delta version after it.
 
     Attributes:
         reads: How the source was read: `window` (of a run), `backfill`, `refresh` or `adoption`; None where it was not.
@@ -136,6 +137,8 @@ class Step:
         checksum: Of these files, all together; see `storage.parquet.checksum_of`.
         definition: The number of what the table is built by.
         version_before: The table's Delta version before the step's first commit; None where it made none.
+        columns: What the table's contract made of source columns that are not as bronze has them: `added`, `widened`, `rescued`,
+            `discarded`.
     """
 
     step: str
@@ -156,6 +159,8 @@ class Step:
     checksum: str | None = None
     definition: int | None = None
     version_before: int | None = None
+    dropped: int = 0
+    columns: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from lakehouse.model.table import Expectation
+from lakehouse.model.expectation import GoldExpectation
 from lakehouse.model.words import ColumnName, Columns, Frozen, Misfit, Sentence, TableName
 
 
@@ -71,7 +71,7 @@ class Model(Frozen):
     measures: dict[ColumnName, Annotated[Measure, BeforeValidator(_described)]] = Field(default_factory=dict)
     columns: dict[ColumnName, Sentence] = Field(default_factory=dict)
     """Descriptions of columns; they travel into the Delta schema."""
-    expect: dict[TableName, Expectation] = Field(default_factory=dict)
+    expect: dict[TableName, GoldExpectation] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _agree(self) -> Model:

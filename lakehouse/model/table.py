@@ -9,8 +9,11 @@ from pydantic import AliasChoices, BeforeValidator, Field, StringConstraints, mo
 
 from lakehouse.layout import IS_CURRENT, IS_DELETED, VALID_FROM, VALID_TO
 from lakehouse.model.applying import Applying, misfits
+from lakehouse.model.cleaning import Cleaning
+from lakehouse.model.contract import Contract, contract
 from lakehouse.model.cursor import OddCursors, SetBy, with_type, without_type
-from lakehouse.model.types import INTEGERS, TypeName
+from lakehouse.model.expectation import Expectation
+from lakehouse.model.types import INTEGERS
 from lakehouse.model.words import ColumnName, Columns, Frozen, Lookback, Misfit, Sentence, SourceObject, Span, TableName, Zone
 
 
@@ -25,27 +28,6 @@ class Source(Frozen):
     """How many connections may read rows of the source at once, all its tables together; default: as many as its tables ask for."""
     description: Sentence | None = None
     owner: Sentence | None = None
-
-
-class Column(Frozen):
-    """One column of a table."""
-
-    type: TypeName
-    description: Sentence | None = None
-
-
-def _column(given: object) -> object:
-    return {"type": given} if isinstance(given, str) else given
-
-
-class Expectation(Frozen):
-    """A rule over one row: SQL that is true where the row is as it should be; NULL counts as broken."""
-
-    that: Annotated[str, StringConstraints(min_length=1, max_length=4000)]
-    """A row-wise SQL condition over the table's columns, in DuckDB's dialect."""
-    otherwise: Literal["warn", "fail"] = Field(default="warn", alias="else")
-    """`warn` counts the rows, `fail` holds the commit back."""
-    description: Sentence | None = None
 
 
 class Deletes(Frozen):
@@ -74,7 +56,7 @@ def _deletes(given: object) -> object:
     return {"detect": given} if isinstance(given, str) else given
 
 
-class Table(Applying):
+class Table(Applying, Cleaning):
     """`metadata/tables/<source>/<table>.yml`; the file's name is the table's name in the lake."""
 
     name: TableName
@@ -117,8 +99,8 @@ class Table(Applying):
     deletes: Annotated[Deletes, BeforeValidator(_deletes)] = Deletes()
     apply_as_deletes: Annotated[str, StringConstraints(min_length=1, max_length=4000)] | None = None
     """A row-wise SQL condition in DuckDB's dialect, true in rows that say their key is gone (`deletes: column`)."""
-    columns: dict[ColumnName, Annotated[Column, BeforeValidator(_column)]] = Field(default_factory=dict)
-    """The columns to read and their types; empty: all that the source has, as it declares them."""
+    schema_contract: Annotated[Contract, BeforeValidator(contract)] = Contract()
+    """What becomes of a load where the source's columns are no longer those that bronze has."""
     expect: dict[TableName, Expectation] = Field(default_factory=dict)
     reconcile: Reconcile | None = None
     """When a run compares the table with its source (`lakehouse reconcile --heal`); default: when a person asks for it."""
@@ -129,6 +111,11 @@ class Table(Applying):
         return self.snapshot_column or next(iter(self.sequence_by), None) or self.cursor
 
     @property
+    def silver_keys(self) -> tuple[str, ...]:
+        """The keys as silver calls them."""
+        return tuple(self.named(name) for name in self.keys)
+
+    @property
     def marked(self) -> bool:
         """Whether bronze says of each row what it is: the table can have tombstones or rejects."""
         return self.buries or self.odd_cursors == "reject" or bool(self.replace_partitions)
@@ -137,6 +124,11 @@ class Table(Applying):
     def buries(self) -> bool:
         """Whether keys that the source no longer shows get tombstones."""
         return self.mode in ("snapshot", "change_tracking") or self.deletes.detect == "sweep"
+
+    @property
+    def ages(self) -> bool:
+        """Whether a rule looks at the clock, so that it may break where nothing comes."""
+        return any(rule.freshness for rule in self.expect.values())
 
     @property
     def ends_keys(self) -> bool:
@@ -173,6 +165,9 @@ class Table(Applying):
         if len(set(self.keys)) < len(self.keys):
             raise Misfit("`keys` names a column twice", "keys")
         self._agree_on_deletes()
+        for name, rule in self.expect.items():
+            if rule.withholds and not self.keys:
+                raise Misfit(f"`quarantine` by {rule.kind} needs `keys`: a key is what it withholds", "expect", name, "else")
         for found, *place in misfits(self, self):
             raise Misfit(found, *place)
         if self.partitions > 1:
@@ -228,15 +223,19 @@ class Table(Applying):
 
     def _agree_on_columns(self) -> None:
         if self.columns:
-            for role, names in {"keys": self.keys, "cursor": (self.cursor,), **self.named_places, **self.named_contents}.items():
-                for name in names:
-                    if name and name not in self.columns:
-                        raise Misfit(f"names {name!r}, which `columns` does not declare; declared: {', '.join(self.columns)}", role)
+            of_source = {"keys": self.keys, "cursor": (self.cursor,), **self.named_places}
+            for known, roles in ((tuple(self.columns), of_source), (tuple(self.shown), self.named_contents)):
+                for role, name in ((role, name) for role, names in roles.items() for name in names):
+                    if name and name not in known:
+                        raise Misfit(f"names {name!r}, which `columns` does not declare; declared: {', '.join(known)}", role)
             self._agree_on_cursor()
-            twins = {name.lower() for name in self.columns}
-            if len(twins) < len(self.columns):
+            if len({name.lower() for name in self.columns}) < len(self.columns):
                 raise Misfit("two names differ only in case", "columns")
-            taken = {VALID_FROM, VALID_TO, IS_CURRENT, *([IS_DELETED] if self.deletes.as_row else [])} & twins
+            if twin := self.twin():
+                raise Misfit(f"silver would have two columns {twin!r}", "derive" if self.derive else "columns")
+            taken = {VALID_FROM, VALID_TO, IS_CURRENT, *([IS_DELETED] if self.deletes.as_row else [])} & {
+                name.lower() for name in self.shown
+            }
             if taken:
                 raise Misfit(f"uses {', '.join(sorted(taken))}, which the lake's own columns are called", "columns")
 

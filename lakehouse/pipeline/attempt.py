@@ -6,7 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from lakehouse.errors import BusyError, ConflictError, LakehouseError, SourceError, StorageError
+from lakehouse.errors import BusyError, ConflictError, LakehouseError, QualityError, SourceError, StorageError
 from lakehouse.model.run import Step
 from lakehouse.pipeline.damage import damaged
 from lakehouse.storage.parquet import checksum_of
@@ -70,7 +70,9 @@ def _failed(lake: Lake, step: str, node: str, exc: BaseException) -> Step:
             lake.disconnect()  # a connection that broke stays broken: the next read connects again
         if isinstance(told, StorageError):
             lake.forget(node)  # so may a handle on a table
-        return Step(step, node, "failed", error=facts(told))
+        found = lake.findings.get(node, []) if isinstance(told, QualityError) and step in ("silver", "gold") else []
+        checks = {finding.rule: finding.failed or 1 for finding in found if finding.broken}
+        return Step(step, node, "failed", error=facts(told), failed_checks=checks)
     if logging.getLogger("lakehouse").isEnabledFor(logging.DEBUG):
         logging.getLogger("lakehouse").debug("the step's traceback", exc_info=exc)
     reason = f"{type(exc).__name__}: {str(exc).partition(chr(10))[0][:LONGEST_REASON]}"

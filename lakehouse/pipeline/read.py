@@ -6,7 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from lakehouse.errors import UsageError
-from lakehouse.ledger import STEPS, VIEWS
+from lakehouse.layout import LAYERS, REJECTS
+from lakehouse.ledger import QUALITY, STEPS, VIEWS
 from lakehouse.transform.names import quote
 
 if TYPE_CHECKING:
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
     from lakehouse.lake import Lake
 
 _LEDGER = re.compile(r"\bledger\"?\s*\.", re.IGNORECASE)
-_NAMED = re.compile(r"\b(bronze|silver|gold)\"?\s*\.\s*\"?([a-z][a-z0-9_]*)\"?", re.IGNORECASE)
+_NAMED = re.compile(r"\b(bronze|silver|gold|rejects)\"?\s*\.\s*\"?([a-z][a-z0-9_]*)\"?", re.IGNORECASE)
 
 
 def query(lake: Lake, text: str) -> pa.Table:
-    """The result of one SELECT over `bronze.x`, `silver.x`, `gold.y`, and `ledger.runs`, `ledger.steps` and `ledger.windows`.
+    """The result of one SELECT over `bronze.x`, `silver.x`, `rejects.x`, `gold.y`, and `ledger.runs`, `steps`, `windows` and `quality`.
 
     It sees the lake's tables and nothing else: no file, no setting, no network.
 
@@ -45,10 +46,12 @@ def query(lake: Lake, text: str) -> pa.Table:
 def _show_ledger(lake: Lake, engine: Session) -> list[str]:
     """Make the ledger readable, an empty one too; the folders that it is read from."""
     table = lake.ledger.table()
-    engine.table("ledger.steps", STEPS, [] if table is None else [file.uri for file in table.files(())])
+    judged = lake.ledger.quality_table()
+    for name, schema, there in (("steps", STEPS, table), ("quality", QUALITY, judged)):
+        engine.table(f"ledger.{name}", schema, [] if there is None else [file.uri for file in there.files(())])
     for name, select in VIEWS.items():
         engine.execute(f"create view ledger.{name} as {select}")
-    return [] if table is None else [table.place]
+    return [there.place for there in (table, judged) if there is not None]
 
 
 def scan(lake: Lake, name: str) -> pl.LazyFrame:
@@ -58,15 +61,15 @@ def scan(lake: Lake, name: str) -> pl.LazyFrame:
         UsageError: There is no such table.
     """
     layer, _, table_name = name.partition(".")
-    if layer == "ledger" and table_name in ("steps", *VIEWS):
+    if layer == "ledger" and table_name in ("steps", "quality", *VIEWS):
         import polars as pl  # noqa: PLC0415  on the way out only
 
         return pl.DataFrame(pl.from_arrow(query(lake, f"select * from {name}"))).lazy()
-    table = lake.table(layer, table_name) if layer in ("bronze", "silver", "gold") and table_name else None
+    table = lake.table(layer, table_name) if layer in (*LAYERS, REJECTS) and table_name else None
     if table is None:
         raise UsageError(
             f"there is no table {name!r}",
-            expected="bronze.<table>, silver.<table>, gold.<model>, ledger.runs, ledger.steps or ledger.windows",
+            expected="bronze.<table>, silver.<table>, rejects.<table>, gold.<model>, ledger.runs, steps, windows or quality",
             next_step="`lakehouse status` lists the tables.",
         )
     return table.scan()

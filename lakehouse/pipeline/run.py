@@ -67,6 +67,10 @@ def silver(lake: Lake, name: str, *, rebuild: bool = False) -> Part:
 
     def act() -> Step:
         if not rebuild and lake.behind("silver", name) is None:
+            if lake.catalog.tables[name].ages:
+                from lakehouse.stages.silver import require_fresh  # noqa: PLC0415  as below
+
+                require_fresh(lake, lake.catalog.tables[name])
             return _unchanged(lake, "silver", name)
         from lakehouse.stages.silver import fold  # noqa: PLC0415  a run without changes does not load Polars
 

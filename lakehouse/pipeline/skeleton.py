@@ -10,7 +10,7 @@ from lakehouse.errors import StorageError, UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-FOLDERS = ("metadata/schema", "metadata/sources", "metadata/tables", "metadata/models", "sql/gold")
+FOLDERS = ("metadata/schema", "metadata/sources", "metadata/tables", "metadata/models", "metadata/tests", "sql/gold")
 KEPT_OUT = (".env", "/lake/")
 ENVIRONMENT = """\
 # The settings by name. Copy this file to .env, take the `# ` away from what you set, and give it a value there:

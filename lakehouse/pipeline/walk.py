@@ -174,6 +174,7 @@ class _Work:
 def _record(lake: Lake, report: Run, progress: Progress | None) -> None:
     """Record the run; a ledger that cannot be written is a failed step of the report, which stays whole."""
     try:
+        lake.ledger.judge(report.run_id, lake.now(), [finding for found in lake.findings.values() for finding in found])
         lake.ledger.record(report)
     except StorageError as exc:
         step = Step("ledger", "steps", "failed", error=facts(exc))

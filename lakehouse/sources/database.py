@@ -88,6 +88,8 @@ class Database:
     def describe(self, table: Table) -> Described:
         """What of the source's table is read, and as which types.
 
+        Declared columns that are not there are left out where the table's contract lets columns go.
+
         Raises:
             SourceError: The table is not there.
             ContractError: A declared column is not there, or a needed one.
@@ -98,7 +100,10 @@ class Database:
         columns: dict[str, tuple[SourceColumn, DataType]] = {}
         wanted = {name: shape.type for name, shape in table.columns.items()} or {column.name: column.type for column in source.columns}
         places = {name for names in table.named_places.values() for name in names}
-        needed = {*wanted, *table.keys, *([table.cursor] if table.cursor else []), *places}
+        needed = {*table.keys, *([table.cursor] if table.cursor else []), *places}
+        if table.schema_contract.missing_columns == "evolve":
+            wanted = {name: kind for name, kind in wanted.items() if name in needed or name.lower() in by_case}
+        needed |= set(wanted)
         missing = sorted(name for name in needed if name not in by_name and name.lower() not in by_case)
         if missing:
             gives = "the query gives" if table.query else f"the source's table {'.'.join(source.parts)} has"

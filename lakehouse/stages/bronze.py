@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain, islice
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse.errors import ContractError
+from lakehouse.errors import LakehouseError
 from lakehouse.layout import (
     BATCH,
     DELETE,
@@ -24,14 +25,17 @@ from lakehouse.layout import (
     watermark_batch,
 )
 from lakehouse.model.run import Commit, Cursor, Step, cursor_to_number
-from lakehouse.transform.arrow import arrow_schema
+from lakehouse.storage.widen import widen
+from lakehouse.transform.arrow import arrow_schema, stamped
+from lakehouse.transform.contract import FEW_NAMED, agree, refusal
 from lakehouse.transform.cut import first_of
+from lakehouse.transform.names import quote
 from lakehouse.transform.tombstones import Tombstones, shown
 from lakehouse.transform.unseen import Unseen
 from lakehouse.transform.vanished import require_plausible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator
 
     from lakehouse.engines.duck import Session
     from lakehouse.lake import Lake
@@ -40,6 +44,7 @@ if TYPE_CHECKING:
     from lakehouse.model.table import Table as Metadata
     from lakehouse.storage.delta import Table
     from lakehouse.storage.files import LiveFile
+    from lakehouse.transform.contract import Agreement
 
 CUT, LAST_INSTANT = timedelta(milliseconds=1), datetime.max.replace(tzinfo=UTC)
 HELD_BATCHES = 4
@@ -54,7 +59,7 @@ def append(lake: Lake, extraction: Extraction) -> Step:
     """Append the extraction's unseen rows to bronze, with tombstones of the keys that it tells are gone, in one commit; if any.
 
     Raises:
-        ContractError: The source's columns contradict those that bronze has.
+        ContractError: The table's contract refuses what the source's columns have become.
         QualityError: A complete read shows too few of the keys that there were.
         ConflictError: Another run wrote the table meanwhile.
     """
@@ -64,16 +69,18 @@ def append(lake: Lake, extraction: Extraction) -> Step:
     source_schema = arrow_schema(extraction.types)
     if extraction.table.marked or (table is not None and OP in table.schema.names):
         source_schema = source_schema.append(MARK)
-        extraction.stream = _stamped(extraction.stream, source_schema, {})
-    if table is not None:
-        _agree(lake, table, extraction, source_schema)
+        extraction.stream = stamped(extraction.stream, source_schema, {})
+    agreed = None if table is None else _agree(lake, table, extraction, source_schema)
+    step.columns = extraction.columns
     try:
         anew = table is None or (extraction.whole and extraction.table.keys and not _tells_deletes(extraction))
         files = [] if table is None or anew else table.files([BATCH, extraction.table.cursor or BATCH])
-        if table is None or not files:
+        if table is None or agreed is None:
             step.rows_out, table = _write(lake, table, extraction, source_schema, map(shown, extraction.stream))
+        elif not files:
+            step.rows_out, table = _append_all(lake, table, extraction, agreed)
         else:
-            step.rows_out, table = _append_unseen(lake, table, extraction, source_schema, files)
+            step.rows_out, table = _append_unseen(lake, table, extraction, agreed, files)
     except Exception as exc:
         if extraction.error is not None and extraction.error is not exc:
             raise extraction.error from None
@@ -115,7 +122,7 @@ def bury(lake: Lake, metadata: Metadata, keys: pa.Table, name: str = "sweep") ->
             stamps = {BATCH: table.batch + 1, RUN_ID: lake.run_id, EXTRACTED_AT: seen_at}
             facts = {"buried": True, "definition": lake.catalog.definition(metadata.name)}
             step.rows_out = table.append(
-                _stamped(chain([first], rows), table.schema, stamps), lambda: Commit(lake.run_id, name, facts=facts)
+                stamped(chain([first], rows), table.schema, stamps), lambda: Commit(lake.run_id, name, facts=facts)
             )
             step.status = "success"
     step.version = table.version
@@ -126,14 +133,23 @@ def _tells_deletes(extraction: Extraction) -> bool:
     return extraction.complete or extraction.table.mode == "change_tracking" or bool(extraction.replaces)
 
 
-def _append_unseen(lake: Lake, table: Table, extraction: Extraction, source: pa.Schema, files: list[LiveFile]) -> tuple[int, Table | None]:
-    low, cursor, odd = extraction.window.from_, extraction.table.cursor, extraction.window.odd
+def _append_all(lake: Lake, table: Table, extraction: Extraction, agreed: Agreement) -> tuple[int, Table | None]:
+    if not agreed.rescued:
+        return _write(lake, table, extraction, agreed.shown, map(shown, extraction.stream))
+    with lake.engine() as engine:
+        engine.stream("came", agreed.source, map(shown, extraction.stream))
+        rows = engine.reader(agreed.packed(f"({agreed.incoming('came')})"))
+        return _write(lake, table, extraction, agreed.shown, rows)
+
+
+def _append_unseen(lake: Lake, table: Table, extraction: Extraction, agreed: Agreement, files: list[LiveFile]) -> tuple[int, Table | None]:
+    low, cursor, odd, source = extraction.window.from_, extraction.table.cursor, extraction.window.odd, agreed.shown
     rule = Unseen(source.names, extraction.table.keys, cursor, low if cursor else None, _newest(files, cursor), odd)
     ends = _tombstones(table.schema, extraction.table) if _tells_deletes(extraction) else None
     recent = files if extraction.replaces else _recent(files, cursor, low, odd)
     held = list(islice(extraction.stream, HELD_BATCHES))
     small = sum(file.rows for file in recent) <= FEW_SEEN and sum(file.size for file in recent) <= FEW_BYTES
-    if small and len(held) < HELD_BATCHES and not extraction.replaces:
+    if small and len(held) < HELD_BATCHES and not extraction.replaces and not agreed.by_query:
         arrived = pa.Table.from_batches(held, source)
         again = pc.sum(rule.again(arrived), min_count=0).as_py()
         if again <= FEW_AGAIN:
@@ -141,11 +157,18 @@ def _append_unseen(lake: Lake, table: Table, extraction: Extraction, source: pa.
             return _write(lake, table, extraction, source, _among(rule, ends, arrived, table.read(recent if looked_up else []), extraction))
     with lake.engine() as engine:
         engine.table("bronze.seen", table.schema, [file.uri for file in recent])
-        engine.keep("arrived" if ends else "incoming", source, chain(held, extraction.stream))
+        arrived_as = "arrived" if ends else "incoming"
+        if agreed.by_query:
+            rule = replace(rule, seen="_seen")
+            engine.execute(f"create temp view _seen as {replace(agreed, there=table.schema).seen('bronze.seen')}")
+            engine.keep("came", agreed.source if agreed.rescued else source, chain(held, extraction.stream))
+            engine.execute(f"create temp view {arrived_as} as {agreed.incoming('came') if agreed.rescued else 'select * from came'}")
+        else:
+            engine.keep(arrived_as, source, chain(held, extraction.stream))
         if ends:
             engine.execute(f"create temp view incoming as select * from arrived where {OP} is distinct from '{DELETE}'")
         feed = bool(rule.keys) and not extraction.whole and engine.rows(rule.several()).num_rows > 0
-        unseen = "select * from incoming" if extraction.whole and ends else rule.rows(feed=feed)
+        unseen = agreed.packed(f"({'select * from incoming' if extraction.whole and ends else rule.rows(feed=feed)})")
         if ends:
             told = f"select * from arrived where {OP} = '{DELETE}'"
             buried = ends.rows(f"({ends.absent() if extraction.complete else told})")
@@ -181,29 +204,40 @@ def _among(rule: Unseen, ends: Tombstones | None, arrived: pa.Table, seen: pa.Ta
     return chain(unseen.to_batches(), buried.to_batches())
 
 
-def _agree(lake: Lake, table: Table, extraction: Extraction, incoming: pa.Schema) -> None:
-    """Widen bronze by new columns; refuse what would lose or cast something silently."""
-    where = f"bronze.{extraction.table.name}"
-    there = table.schema
-    for field in incoming:
-        if field.name in there.names and there.field(field.name).type != field.type:
-            raise ContractError(
-                f"column {field.name} changed its type",
-                where=where,
-                expected=str(there.field(field.name).type),
-                given=str(field.type),
-                next_step="Declare the column with its old type in the table's file, or load the table under a new name.",
-            )
-    gone = [name for name in there.names if name not in incoming.names and name not in (*TECHNICAL.names, OP)]
-    if gone and not extraction.table.columns:
-        raise ContractError(
-            f"the source no longer has column {', '.join(gone)}",
-            where=where,
-            next_step="Bring it back in the source, or declare in `columns` which columns to read.",
-        )
-    new = [field for field in incoming if field.name not in there.names]
-    if new:
-        table.add_columns(new, Commit(lake.run_id, extraction.step))
+def _agree(lake: Lake, table: Table, extraction: Extraction, source: pa.Schema) -> Agreement:
+    """Let bronze have the columns that the table's contract gives it for this read.
+
+    Raises:
+        ContractError: The contract refuses what the source's columns have become; bronze stays as it is.
+    """
+    agreed = agree(extraction.table, source, table.schema)
+    if agreed.refused:
+        raise refusal(extraction.table, agreed, _unfit(lake, extraction, agreed))
+    extraction.columns = agreed.facts
+    commit = Commit(lake.run_id, extraction.step, facts={"columns": agreed.facts})
+    if agreed.widened:
+        widen(table, agreed.needs, commit)
+    elif agreed.new:
+        table.add_columns(agreed.new, commit)
+    if not agreed.rescued and agreed.shown != source:
+        extraction.stream = stamped(extraction.stream, agreed.shown, {})
+    return agreed
+
+
+def _unfit(lake: Lake, extraction: Extraction, agreed: Agreement) -> dict[str, pa.Table]:
+    """Of each refused column the keys of the first rows that the contract has no place for, among the first that come."""
+    try:
+        held = list(islice(extraction.stream, HELD_BATCHES))
+    except LakehouseError:  # what cannot be read either is told when the columns are mended
+        return {}
+    keys = ", ".join(quote(name) for name in extraction.table.keys)
+    with lake.engine() as engine:
+        engine.keep("came", agreed.source, iter(held))
+        return {
+            change.column: engine.rows(f"select {keys} from came where {change.is_bad} limit {FEW_NAMED}")
+            for change in agreed.refused
+            if change.is_bad and keys
+        }
 
 
 def _recent(files: list[LiveFile], cursor: str | None, low: Cursor | None, odd: Odd | None) -> list[LiveFile]:
@@ -252,7 +286,7 @@ def _write(
         _mark(lake, table, extraction)
         return 0, table
     stamps = {BATCH: table.batch + 1, RUN_ID: lake.run_id, EXTRACTED_AT: extraction.extracted_at}
-    rows = _counted(_stamped(chain([first], batches), table.schema, stamps), extraction)
+    rows = _counted(stamped(chain([first], batches), table.schema, stamps), extraction)
     return table.append(rows, lambda: _commit(lake, table, extraction)), table
 
 
@@ -282,21 +316,6 @@ def _mark(lake: Lake, table: Table, extraction: Extraction) -> None:
         table.mark(_commit(lake, table, extraction))
 
 
-def _stamped(batches: Iterable[pa.RecordBatch], schema: pa.Schema, stamps: Mapping[str, object]) -> Iterator[pa.RecordBatch]:
-    """The batches with the columns of `schema`: those that they lack hold the stamp of their name in each row, or NULL."""
-    constants: dict[str, pa.Array] = {}
-    for batch in batches:
-        columns = []
-        for field in schema:
-            if field.name in batch.schema.names:
-                columns.append(batch.column(field.name).cast(field.type))
-                continue
-            if len(constants.get(field.name, ())) < batch.num_rows:
-                constants[field.name] = pa.repeat(pa.scalar(stamps.get(field.name), field.type), batch.num_rows)
-            columns.append(constants[field.name].slice(0, batch.num_rows))
-        yield pa.RecordBatch.from_arrays(columns, schema=schema)
-
-
 def _commit(lake: Lake, table: Table, extraction: Extraction) -> Commit:
     numbers = dict(extraction.numbers)
     if extraction.complete:
@@ -322,5 +341,6 @@ def _commit(lake: Lake, table: Table, extraction: Extraction) -> Commit:
         "mode": extraction.table.mode,
         "extracted_at": extraction.extracted_at.isoformat(),
         **({} if extraction.keys is None else {"keys": extraction.keys}),
+        **({"columns": extraction.columns} if extraction.columns else {}),
     }
     return Commit(lake.run_id, extraction.step, numbers, facts)

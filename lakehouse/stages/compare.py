@@ -19,9 +19,11 @@ from lakehouse.model.reconciliation import FIRST_KEYS, Difference, Reconciled
 from lakehouse.model.run import Cursor, Odd, Window, following
 from lakehouse.model.types import INTEGERS
 from lakehouse.sources.measure import Measured
-from lakehouse.transform.arrow import arrow_schema
+from lakehouse.transform.arrow import arrow_schema, lake_type
+from lakehouse.transform.contract import agree
 from lakehouse.transform.measure import sequence
 from lakehouse.transform.vanished import require_plausible
+from lakehouse.transform.widening import joined
 from lakehouse.transform.zone import start_of
 
 if TYPE_CHECKING:
@@ -33,8 +35,11 @@ if TYPE_CHECKING:
     from lakehouse.lake import Lake
     from lakehouse.model.measure import Counts, Measure
     from lakehouse.model.table import Table
+    from lakehouse.model.types import DataType
     from lakehouse.sources.database import Database, Described
+    from lakehouse.sources.dialect import SourceColumn
     from lakehouse.storage.delta import Table as Bronze
+    from lakehouse.transform.contract import Agreement
 
 ROWS_A_BUCKET, BUCKETS, ROWS_AT_ONCE = 256, 4_096, 2_048
 """How fine the first cut is, how many buckets it makes at most, and up to how many rows of a differing one are read."""
@@ -100,12 +105,18 @@ class _Comparison:
             bare = table.model_copy(update={**unordered, "cursor_zone": None, "odd_cursors": "stop"})
             self._what = replace(self._what, table=bare, columns={name: self._what.columns[name] for name in table.keys})
             self._table = bare
+        self._what = replace(self._what, columns=_widened(self._what, self._agreed))
         self._source = Measured(self._database, self._what)
         self._schema = arrow_schema(self._what.types)
         self._window = Window(odd=None if self._table.odd_cursors == "stop" else Odd())
         self._since, self._report = since, Reconciled(table.name)
         self._measure = self._limited(self._common(self._source.measure(keys_only=keys_only)))
         self.held = 0
+
+    @property
+    def _agreed(self) -> Agreement:
+        """What the table's contract makes of the source's columns beside bronze's; what it refuses is for the next load to say."""
+        return agree(self._table, arrow_schema(self._what.types), self._bronze.schema)
 
     def difference(self) -> Difference:
         report, observed = self._report, self._observed("first")
@@ -146,8 +157,10 @@ class _Comparison:
         return Difference(report, window=_window(more, self._table.cursor) if more.num_rows else None)
 
     def _common(self, measure: Measure) -> Measure:
-        """The measure over the columns that bronze has too."""
-        there = set(self._bronze.schema.names)
+        """The measure over the columns that bronze has too, as the same texts."""
+        agreed = self._agreed
+        apart = {name for name in agreed.rescued if not pa.types.is_string(agreed.source.field(name).type)}
+        there = set(agreed.seen_schema.names if agreed.by_query else agreed.there.names) - apart
         return replace(measure, digested=tuple(name for name in measure.digested if name in there))
 
     def _limited(self, measure: Measure) -> Measure:
@@ -169,8 +182,11 @@ class _Comparison:
         one = len(batches) <= 1 and all(low is not None and low == high for low, high in batches)
         odd = self._table.odd_cursors == "read_once" and self._table.sequence == self._table.cursor
         order = sequence(self._table.sequence, self._bronze.schema, may_be_odd=odd) if self._table.sequence else None
+        agreed = self._agreed
         columns = [name for name in self._schema.names if name in self._bronze.schema.names]
-        seen = Seen(self._bronze.schema, [file.uri for file in files], self._table.keys, columns, order, 1 if one else 2)
+        columns = agreed.shown.names if agreed.by_query else columns
+        agreed_upon = agreed if agreed.by_query else None
+        seen = Seen(self._bronze.schema, [file.uri for file in files], self._table.keys, columns, order, 1 if one else 2, agreed_upon)
         return Observed(self._engine, seen, name)
 
     def _differing(self, observed: Observed) -> list[Span]:
@@ -240,6 +256,17 @@ class _Comparison:
     def _rows(self, condition: exp.Expr) -> Iterator[pa.RecordBatch]:
         self._report.statements += 1
         return self._lake.while_on(self._database.read(self._what, self._window, only=condition))
+
+
+def _widened(what: Described, agreed: Agreement) -> dict[str, tuple[SourceColumn, DataType]]:
+    """The read's columns, as the types of bronze where these are wider: both sides write one text of a value, and read it alike."""
+    found = dict(what.columns)
+    for name, (column, _) in what.columns.items():
+        before = agreed.there.field(name).type if name in agreed.there.names else None
+        kind = lake_type(before) if before is not None and joined(before, agreed.source.field(name).type) == before else None
+        if kind is not None:
+            found[name] = (column, kind)
+    return found
 
 
 def _unequal(theirs: Mapping[int, Counts], ours: Mapping[int, Counts]) -> Iterator[tuple[int, int, int]]:

@@ -248,8 +248,10 @@ def _as_cursor(bound: Cursor | None, kind: str, where: str) -> Cursor | None:
 def watermark_less_lookback(lake: Lake, table: Table, kind: str) -> Cursor | None:
     """Where the next window starts: the watermark less the look-back, never below `start_at`; None is the beginning."""
     start, mark = start_of(table.start_at, table.cursor_zone, kind), lake.watermark(table.name)
-    if mark is None or isinstance(mark, str):
-        return start if mark is None else mark
+    if mark is None or not _is_of(mark, kind):
+        return start  # a cursor of another type has no watermark yet; whether it may be one, the table's contract says
+    if isinstance(mark, str):
+        return mark
     try:
         low: Cursor = mark - table.lookback if table.lookback else mark  # type: ignore[operator]  # the metadata's check: both are of one kind
     except (OverflowError, TypeError):
@@ -257,15 +259,21 @@ def watermark_less_lookback(lake: Lake, table: Table, kind: str) -> Cursor | Non
     return low if start is None else max(low, start)
 
 
+def _is_of(mark: Cursor, kind: str) -> bool:
+    """Whether a watermark is a value of the cursor's kind."""
+    if isinstance(mark, int | str):
+        return kind in INTEGERS if isinstance(mark, int) else kind not in (*INTEGERS, *TIMES)
+    return kind == ("timestamp" if isinstance(mark, datetime) else "date")
+
+
 def _observed(batches: Iterator[pa.RecordBatch], extraction: Extraction) -> Iterator[pa.RecordBatch]:
     cursor, odd = extraction.table.cursor, extraction.window.odd
-    required = {*extraction.table.keys, extraction.table.sequence} - {None, cursor if odd else None}
+    required = cursor if cursor and not odd else None  # rows without a key or another sequence are silver's to reject
     try:
         for batch in batches:
             extraction.rows += batch.num_rows
-            seen = shown(batch)
-            for name in sorted(str(column) for column in required):
-                _require_place(extraction.table, name, seen.column(name).null_count)
+            if required:
+                _require_place(extraction.table, required, shown(batch).column(required).null_count)
             if cursor:
                 moving, batch = sorted_out(batch, extraction.table, odd)  # noqa: PLW2901  the batch with its marks
                 greatest = pc.max(moving).as_py()
@@ -281,7 +289,7 @@ def _observed(batches: Iterator[pa.RecordBatch], extraction: Extraction) -> Iter
 def _require_place(table: Table, name: str, nulls: int) -> None:
     if nulls:
         raise QualityError(
-            f"{name} is NULL in {nulls} row{'s' * (nulls != 1)}: without it a row has no place among the versions of a key",
+            f"{name} is NULL in {nulls} row{'s' * (nulls != 1)}: without it a row lies in no window",
             where=f"{table.source}.{table.name}",
             next_step=f"Correct them in the source (select * from {table.origin} where {name} is null); nothing of this read was kept.",
         )

@@ -9,14 +9,16 @@ import pyarrow as pa
 
 from lakehouse.errors import ModelError, QualityError
 from lakehouse.layout import DEFINITION, FAILED_CHECKS, UNKNOWN_MEMBER, consumed
+from lakehouse.model.quality import Finding
 from lakehouse.model.run import Commit, Step
-from lakehouse.transform.checks import failing_counts, require_no_stop
+from lakehouse.transform.checks import broken, failing_counts, require_no_stop, samples
 from lakehouse.transform.names import quote
 from lakehouse.transform.star import calendar, dimension, fact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from lakehouse.catalog import Catalog
     from lakehouse.engines.duck import Session
     from lakehouse.lake import Lake
     from lakehouse.model.star import Model
@@ -50,10 +52,11 @@ def build(lake: Lake, model: Model) -> Step:
         for (layer, name), table in inputs.items():
             if table is not None:
                 engine.table(f"{layer}.{quote(name)}", table.schema, [file.uri for file in table.files()])
-        _stage(lake, engine, model)
+        _stage(lake.catalog, engine, model)
         step.rows_in = _count(engine, "_staged")
         _require_sound(engine, model)
-        step.failed_checks = _check(engine, model)
+        found = lake.findings[model.name] = []
+        step.failed_checks = _check(engine, model, found)
         numbers[FAILED_CHECKS] = len(step.failed_checks)
         commit = Commit(lake.run_id, "gold", numbers, {"rows": step.rows_in, "failed_checks": step.failed_checks})
         step.rows_out, gold = _write(lake, engine, model, gold, commit)
@@ -61,13 +64,33 @@ def build(lake: Lake, model: Model) -> Step:
     return step
 
 
-def _stage(lake: Lake, engine: Session, model: Model) -> None:
+def build_in_memory(catalog: Catalog, engine: Session, model: Model, source: str | None = None) -> pa.Table:
+    """The model's rows over what a new session of the engine shows as `silver.x` and `gold.y`, by the very path that a run takes.
+
+    Args:
+        catalog: What the project declares.
+        engine: The session; it shows all that `catalog.inputs` names, or what `source` reads.
+        model: The model.
+        source: A query whose rows stand for those of the model's own SELECT; members that only facts know are then left out.
+
+    Raises:
+        ModelError: The SELECT cannot be run, or two members have one key.
+        QualityError: The grain is not unique, or a rule says `fail`.
+    """
+    _stage(catalog, engine, model, source)
+    _require_sound(engine, model)
+    _check(engine, model, [])
+    schema = _delta_schema(_shape(engine, "_staged"), model)
+    return pa.Table.from_batches(_cast(engine.reader("select * from _staged"), schema), schema)
+
+
+def _stage(catalog: Catalog, engine: Session, model: Model, source: str | None = None) -> None:
     """Leave the model's rows in `_staged`."""
     where = f"sql/gold/{model.name}.sql"
     if model.calendar:
         engine.model("_staged", calendar(model.calendar, model.surrogate_key or ""), f"metadata/models/{model.name}.yml")
         return
-    engine.model("_source", lake.catalog.selects[model.name].text, where)
+    engine.model("_source", source or catalog.selects[model.name].text, where)
     schema = _shape(engine, "_source")
     wanted = {*model.keys, *((model.as_of,) if model.as_of else ())}
     for reference in model.references.values():
@@ -80,25 +103,25 @@ def _stage(lake: Lake, engine: Session, model: Model) -> None:
             next_step="Select it, or correct the model's file.",
         )
     if model.kind == "dimension":
-        query = dimension(model, schema, _members(lake, model))
+        query = dimension(model, schema, [] if source else _members(catalog, model))
     elif model.kind == "fact":
-        query = fact(model, lake.catalog.models, schema.names)
+        query = fact(model, catalog.models, schema.names)
     else:
         query = "select * from _source"
     engine.model("_staged", query, where)
 
 
-def _members(lake: Lake, model: Model) -> list[str]:
+def _members(catalog: Catalog, model: Model) -> list[str]:
     """Queries for the natural keys that facts name, so that a member which came later than its facts is there already."""
     queries = []
-    for fact_name, key in lake.catalog.referencing(model.name):
-        pointing = lake.catalog.models[fact_name]
+    for fact_name, key in catalog.referencing(model.name):
+        pointing = catalog.models[fact_name]
         reference = pointing.references[key]
         columns = ", ".join(f"{quote(theirs)} as {quote(own)}" for own, theirs in reference.match.items())
         if reference.through:
             via = f"gold.{quote(pointing.references[reference.through].dimension)}"
         else:
-            via = f"({lake.catalog.selects[fact_name].text})"
+            via = f"({catalog.selects[fact_name].text})"
         queries.append(f"select distinct {columns} from {via}")
     return queries
 
@@ -133,13 +156,23 @@ def _require_sound(engine: Session, model: Model) -> None:
         )
 
 
-def _check(engine: Session, model: Model) -> dict[str, int]:
+def _check(engine: Session, model: Model, found: list[Finding]) -> dict[str, int]:
+    """The counts of the rules that some rows break; what each rule found is added to `found`."""
     if not model.expect:
         return {}
     known = (
         "_staged" if model.kind != "dimension" else f"(select * from _staged where {quote(model.surrogate_key or '')} <> {UNKNOWN_MEMBER})"
     )
-    return require_no_stop(engine.rows(failing_counts(known, model.expect)).to_pylist()[0], model.expect, f"gold.{model.name}")
+    engine.model("_counts", failing_counts(known, model.expect), f"metadata/models/{model.name}.yml: expect", "a rule")
+    counts, rows = engine.rows("select * from _counts").to_pylist()[0], _count(engine, known)
+    for name, rule in model.expect.items():
+        failed, told = int(counts[name]), f"{counts[name]} of {rows} rows ({rule.that})"
+        shown = engine.rows(samples(known, broken(rule), model.keys)).column("sample").to_pylist() if failed else []
+        stops = bool(failed) and rule.otherwise == "fail"
+        found.append(
+            Finding(model.name, name, "that", rule.otherwise, rows - failed, failed, None, bool(failed), stops, tuple(shown), told)
+        )
+    return require_no_stop(counts, model.expect, f"gold.{model.name}")
 
 
 def _write(lake: Lake, engine: Session, model: Model, gold: Table | None, commit: Commit) -> tuple[int, Table]:

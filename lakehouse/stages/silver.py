@@ -4,33 +4,37 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import polars as pl
 import pyarrow as pa
 
-from lakehouse.errors import QualityError
-from lakehouse.layout import BATCH, DEFINITION, EXTRACTED_AT, FAILED_CHECKS, IS_CURRENT, OP, REJECT, RUN_ID, TRUNCATE, consumed
+from lakehouse.layout import BATCH, DEFINITION, EXTRACTED_AT, FAILED_CHECKS, OP, ROW_HASH, RUN_ID, TRUNCATE, consumed
 from lakehouse.model.run import Commit, Step
+from lakehouse.quality.judging import Quality, alone, counts_after, failed, require_none_stops, taken, world_of
+from lakehouse.quality.rejects import OutOfStepError, Rejects
 from lakehouse.storage.frames import to_batches
-from lakehouse.transform.checks import failing_counts, require_no_stop
-from lakehouse.transform.fold import SEQ, difference
-from lakehouse.transform.rowwise import Rowwise
-from lakehouse.transform.versions import Versions, ordinal
+from lakehouse.transform.fold import difference, row_hash
+from lakehouse.transform.rejects import SCHEMA, frame
+from lakehouse.transform.rowwise import TECHNICAL, Rowwise
+from lakehouse.transform.versions import Versions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from lakehouse.engines.duck import Session
     from lakehouse.lake import Lake
     from lakehouse.model.table import Table as Metadata
+    from lakehouse.quality.judging import World
     from lakehouse.storage.delta import Table
 
     Engine = Callable[[], AbstractContextManager[Session]]
+    Above = Callable[[int], pl.LazyFrame]
 
 _BYTES_A_VALUE = 24
 _FOLD_COPIES = 6
+NONE = frame(SCHEMA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +52,16 @@ def fold(lake: Lake, metadata: Metadata, *, rebuild: bool = False) -> Step:
     Unique: the keys (SCD1), or the keys and `valid_from` (SCD2).
 
     Raises:
-        QualityError: A key or a sequence is NULL, or a rule says `fail`.
-        ModelError: A condition of the table names what is not there.
+        QualityError: A rule holds the commit back; nothing is written, neither to silver nor to its rejects.
+        ModelError: A condition of the table names what is not there, or breaks at a value.
     """
+    try:
+        return _fold(lake, metadata, rebuild=rebuild)
+    except OutOfStepError:
+        return _fold(lake, metadata, rebuild=True)
+
+
+def _fold(lake: Lake, metadata: Metadata, *, rebuild: bool) -> Step:
     name = metadata.name
     step = Step("silver", name, "unchanged")
     bronze, silver = lake.table("bronze", name), lake.table("silver", name)
@@ -58,39 +69,68 @@ def fold(lake: Lake, metadata: Metadata, *, rebuild: bool = False) -> Step:
     due = lake.behind("silver", name) is not None
     if bronze is None or not (due or rebuild):
         return step
-    folding = _Folding(metadata, bronze.schema, lambda above: _rows_above(bronze, above), lake.engine)
-    roles = folding.roles
-    numbers = {consumed("bronze", name): bronze.batch, DEFINITION: lake.catalog.definition(name)}
-    schema = roles.schema
+    with _Folding(metadata, bronze.schema, lambda above: _rows_above(bronze, above), world_of(lake)) as folding:
+        _bring_up(lake, step, folding, silver, rebuild=rebuild)
+    return step
+
+
+def _bring_up(lake: Lake, step: Step, folding: _Folding, silver: Table | None, *, rebuild: bool) -> None:
+    name, roles, quality = step.table, folding.roles, folding.quality
+    rejects = Rejects(lake, name, silver)
+    numbers = {consumed(*pair): table.batch for pair, table in lake.inputs("silver", name).items() if table is not None}
+    numbers[DEFINITION] = lake.catalog.definition(name)
     done = 0 if silver is None else silver.number(consumed("bronze", name)) or 0
-    whole = rebuild or silver is None or silver.number(DEFINITION) != numbers[DEFINITION] or not schema.equals(silver.schema)
+    whole = rebuild or silver is None or silver.number(DEFINITION) != numbers[DEFINITION]
+    whole = whole or silver is None or not roles.schema.equals(silver.schema) or not rejects.in_step()
     new = folding.versions(above=0 if whole else done)
-    step.rows_in, greatest = folding.require_sound(new)
-    before = None if whole or silver is None else silver.number(roles.sequence_id)
-    numbers |= {} if greatest is None else {roles.sequence_id: greatest if before is None else max(greatest, before)}
+    if roles.keys:
+        new = new if whole else new.collect().lazy()
+        quality.count(new)
+    if silver is not None:
+        quality.count_before(silver)
 
     def commit() -> Commit:
-        step.failed_checks = dict(folding.failed)
-        return Commit(
-            lake.run_id,
-            "silver",
-            {**numbers, FAILED_CHECKS: len(folding.failed)},
-            {"rows_in": step.rows_in, "failed_checks": step.failed_checks},
-        )
+        found = lake.findings[name] = quality.findings()
+        require_none_stops(found, f"silver.{name}")
+        step.failed_checks, step.rows_in = failed(found), quality.rows
+        step.rejected, step.dropped = quality.rejected + quality.newly_withheld(0 if whole else done), quality.dropped
+        new_ = quality.listed(folding.pointing(above=0 if whole else done)) if quality.rejected else NONE
+        own = rejects.write(numbers, new_, quality.pointers(folding.pointing), whole=whole)
+        own |= counts_after(silver, quality, whole=whole)
+        before = None if whole or silver is None else silver.number(roles.sequence_id)
+        if greatest := [each for each in (before, quality.greatest) if each is not None]:
+            own[roles.sequence_id] = max(greatest)
+        facts = {"rows_in": step.rows_in, "rejected": step.rejected, "dropped": step.dropped, "failed_checks": step.failed_checks}
+        return Commit(lake.run_id, "silver", {**numbers, **own, FAILED_CHECKS: len(step.failed_checks)}, facts)
 
-    if silver is None:
-        silver = lake.make_table("silver", name, schema)
+    table = silver or lake.make_table("silver", name, roles.schema)
     if whole or folding.reaches_all(new):
-        parts = folding.parts(step.rows_in if whole else bronze.rows(), int(lake.settings.memory_limit))
-        step.rows_out = folding.rebuild(silver, commit, parts)
-    elif not metadata.keys:
-        step.rows_out = silver.append(folding.appended(new), commit)
+        rows = quality.rows if whole else folding.count()
+        step.rows_out = folding.rebuild(table, commit, folding.parts(rows, int(lake.settings.memory_limit)))
+    elif not roles.keys:
+        quality.show_standing(table, NONE)
+        step.rows_out = table.append(folding.appended(new), commit)
+        if not step.rows_out:
+            table.mark(commit())
     else:
-        gone, came = folding.change(silver, new)
-        folding.judge(came)
-        step.rows_out = _apply(silver, gone, came, roles.identity, commit())
-    step.status, step.version = "success", silver.version
-    return step
+        gone, came = folding.change(table, new, rejects.rows() if quality.withholds else NONE)
+        step.rows_out = _apply(table, gone, came, roles.identity, commit())
+    step.status, step.version = "success", table.version
+
+
+def require_fresh(lake: Lake, metadata: Metadata) -> None:
+    """Judge the rules of a table to which nothing came that look at the clock.
+
+    Raises:
+        QualityError: It has grown stale, and a rule says `fail`.
+    """
+    bronze, silver = lake.table("bronze", metadata.name), lake.table("silver", metadata.name)
+    if bronze is None or silver is None:
+        return
+    with _Folding(metadata, bronze.schema, lambda above: _rows_above(bronze, above), world_of(lake), only=("freshness",)) as folding:
+        folding.quality.show_standing(silver, NONE)
+        found = lake.findings[metadata.name] = folding.quality.findings()
+        require_none_stops(found, f"silver.{metadata.name}")
 
 
 def fold_in_memory(metadata: Metadata, bronze: pl.DataFrame, engine: Engine) -> Built:
@@ -103,8 +143,8 @@ def fold_in_memory(metadata: Metadata, bronze: pl.DataFrame, engine: Engine) -> 
         engine: Opens a session of the SQL engine, as `Lake.engine` does; asked only where the table needs one.
 
     Raises:
-        QualityError: A key or a sequence is NULL, or a rule says `fail`.
-        ModelError: A condition of the table names what is not there.
+        QualityError: A rule would hold the commit back.
+        ModelError: A condition of the table names what is not there, or breaks at a value.
     """
     stamps = {
         BATCH: pl.lit(1, pl.Int64),
@@ -113,12 +153,13 @@ def fold_in_memory(metadata: Metadata, bronze: pl.DataFrame, engine: Engine) -> 
     }
     bronze = bronze.with_columns(stamp.alias(name) for name, stamp in stamps.items() if name not in bronze.columns)
     schema = pa.schema(bronze.clear().to_arrow(compat_level=pl.CompatLevel.oldest()).schema)
-    folding = _Folding(metadata, schema, lambda above: bronze.lazy().filter(pl.col(BATCH) > above), engine)
-    versions = folding.versions()
-    folding.require_sound(versions)
-    rows = folding.roles.folded(versions, folding.roles.ends(versions))
-    folding.judge(rows)
-    return Built(rows.select(folding.roles.schema.names), pl.DataFrame())
+    with _Folding(metadata, schema, lambda above: bronze.lazy().filter(pl.col(BATCH) > above), alone(engine)) as folding:
+        quality = folding.quality
+        quality.count(folding.versions())
+        rows = pl.concat(folding.built(1))
+        require_none_stops(quality.findings(), f"silver.{metadata.name}")
+        rejects = pl.concat([quality.listed(folding.pointing()), quality.pointers(folding.pointing)])
+        return Built(rows.select(folding.roles.schema.names), rejects)
 
 
 def _rows_above(bronze: Table, batch: int) -> pl.LazyFrame:
@@ -139,93 +180,81 @@ class _Folding:
 
     Attributes:
         roles: Which of its columns plays which role.
-        failed: How many rows broke each rule, as far as they were judged.
+        quality: Its rules at work.
     """
 
-    def __init__(self, metadata: Metadata, bronze: pa.Schema, above: Callable[[int], pl.LazyFrame], engine: Engine) -> None:
-        """Take the schema of bronze, and what gives its rows with a batch above a number."""
-        self._metadata, self._bronze, self._above, self._engine = metadata, bronze, above, engine
+    def __init__(
+        self, metadata: Metadata, bronze: pa.Schema, above: Callable[[int], pl.LazyFrame], world: World, only: Sequence[str] = ()
+    ) -> None:
+        """Take the schema of bronze, what gives its rows with a batch above a number, what rules look at, and the kinds of rules (all)."""
+        self._metadata, self._bronze, self._above, self._engine = metadata, bronze, above, world.engine
         self._rowwise = Rowwise(metadata, bronze)
         self.roles = Versions(metadata, self._rowwise)
-        self.failed: dict[str, int] = {}
+        self.quality = Quality(metadata, self.roles, world, only)
+
+    def __enter__(self) -> Self:
+        """The fold itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End what the rules opened."""
+        self.quality.close()
 
     def versions(self, above: int = 0) -> pl.LazyFrame:
-        """The bronze rows of later batches, as the fold takes them."""
-        rows = self._above(above)
-        if OP in self._bronze.names:
-            rows = rows.filter(pl.col(OP).ne_missing(REJECT))
-        return self.roles.of(self._through(rows) if self._rowwise.needed else rows)
+        """The bronze rows of later batches as versions, each with the reason against it, as `_reason`."""
+        return self.roles.of(self._through(self._above(above), self._rowwise), self.quality.reason)
 
-    def _through(self, rows: pl.LazyFrame) -> pl.LazyFrame:
-        """The rows as the table's row-wise plan gives them, chunk by chunk.
+    def taken(self) -> pl.LazyFrame:
+        """All versions that no rule keeps out, as the fold takes them."""
+        return taken(self.versions())
+
+    def pointing(self, batches: Sequence[int] | None = None, above: int = 0) -> pl.LazyFrame:
+        """The versions (of some batches) with the reasons against them and what points to their rows in bronze."""
+        own = [name for name in self._bronze.names if name not in TECHNICAL]
+        rows = self._above(above) if batches is None else self._above(min(batches, default=0) - 1).filter(pl.col(BATCH).is_in(batches))
+        hashed = rows.with_columns(row_hash(rows.collect_schema(), own).alias(ROW_HASH))
+        plan = Rowwise(self._metadata, self._bronze.append(pa.field(ROW_HASH, pa.string())))
+        return self.roles.of(self._through(hashed, plan), self.quality.reason, (RUN_ID, EXTRACTED_AT, ROW_HASH))
+
+    def _through(self, rows: pl.LazyFrame, plan: Rowwise) -> pl.LazyFrame:
+        """The rows as a row-wise plan gives them, chunk by chunk.
 
         Raises:
-            ModelError: A condition names what is not there.
+            ModelError: A condition names what is not there, or breaks at a value.
         """
-        plan, where = self._rowwise, f"metadata/tables/{self._metadata.source}/{self._metadata.name}.yml: {self._rowwise.words}"
+        if not plan.needed:
+            return rows
+        where = f"metadata/tables/{self._metadata.source}/{self._metadata.name}.yml: {plan.words}"
         schema = pl.DataFrame(pl.from_arrow(plan.schema.empty_table())).schema
 
         def planned(part: pl.DataFrame) -> pl.DataFrame:
             with self._engine() as engine:
-                engine.stream("rows_of_bronze", self._bronze, iter(to_batches(part, self._bronze)))
-                engine.model("_planned", plan.query("rows_of_bronze"), where)
+                engine.stream("rows_of_bronze", plan.bronze, iter(to_batches(part, plan.bronze)))
+                engine.model("_planned", plan.query("rows_of_bronze"), where, "a condition")
                 found = pl.DataFrame(pl.from_arrow(engine.rows("select * from _planned")))
             return found.select(pl.col(name).cast(kind) for name, kind in schema.items())
 
-        planned(pl.DataFrame(pl.from_arrow(self._bronze.empty_table())))  # else the engine around it would hide the error
+        planned(pl.DataFrame(pl.from_arrow(plan.bronze.empty_table())))  # else the engine around it would hide the error
         return rows.map_batches(planned, projection_pushdown=False, schema=schema, streamable=True)
-
-    def require_sound(self, new: pl.LazyFrame) -> tuple[int, int | None]:
-        """How many rows there are, and the greatest sequence as a number where it has one.
-
-        Raises:
-            QualityError: A key or the sequence is NULL.
-        """
-        required = [*self.roles.keys, SEQ]
-        greatest = ordinal(new.collect_schema()[SEQ]).max()
-        rows = pl.col(OP).ne_missing(TRUNCATE) if self.roles.marked else pl.lit(value=True)
-        facts = new.select(
-            pl.len().alias("_rows"),
-            greatest.alias("_greatest"),
-            *(pl.col(name).filter(rows if name != SEQ else pl.lit(value=True)).null_count().alias(name) for name in required),
-        ).collect(engine="streaming")
-        nulls = {self.roles.sequence if name == SEQ else name: facts[name][0] for name in required if facts[name][0]}
-        if nulls:
-            raise QualityError(
-                f"{', '.join(f'{count} rows have no {name}' for name, count in nulls.items())}: a row without key or sequence has no place",
-                where=f"silver.{self._metadata.name}",
-                next_step="Correct these rows in the source, or declare other `keys` or `sequence_by`; bronze keeps what came.",
-            )
-        return int(facts["_rows"][0]), facts["_greatest"][0]
 
     def reaches_all(self, new: pl.LazyFrame) -> bool:
         """Whether the new versions can end other keys than their own."""
         if not self.roles.ending:
             return False
-        return self._metadata.snapshot_column is not None or new.filter(pl.col(OP) == TRUNCATE).select(pl.len()).collect().item() > 0
+        told = taken(new)
+        return self._metadata.snapshot_column is not None or told.filter(pl.col(OP) == TRUNCATE).select(pl.len()).collect().item() > 0
 
-    def judge(self, rows: pl.DataFrame) -> None:
-        """Count the rows about to be published that break each rule; of a history only those that would be current.
-
-        Raises:
-            QualityError: One of the broken rules says `fail`.
-        """
-        rules = self._metadata.expect
-        judged = rows.filter(pl.col(IS_CURRENT)) if self.roles.history else rows
-        if not rules or judged.is_empty():
-            return
-        schema = pa.schema([self.roles.schema.field(name) for name in self.roles.columns])
-        with self._engine() as engine:
-            engine.stream("checked", schema, iter(to_batches(judged, schema)))
-            counts = engine.rows(failing_counts("checked", rules)).to_pylist()[0]
-        for name, count in require_no_stop(counts, rules, f"silver.{self._metadata.name}").items():
-            self.failed[name] = self.failed.get(name, 0) + count
+    def count(self) -> int:
+        """How many rows bronze has."""
+        return int(self._above(0).select(pl.len()).collect().item())
 
     def appended(self, new: pl.LazyFrame) -> Iterator[pa.RecordBatch]:
         """The rows of a table without keys, judged, as they stream by."""
         for part in new.collect_batches(chunk_size=131_072):
-            rows = self.roles.rows(part)
-            self.judge(rows)
+            self.quality.count(part.lazy())
+            rows = self.roles.rows(taken(part.lazy()).collect())
+            self.quality.publish(rows)
+            self.quality.show(rows)
             yield from to_batches(rows, self.roles.schema)
 
     def parts(self, rows: int, memory: int) -> int:
@@ -234,47 +263,70 @@ class _Folding:
 
     def rebuild(self, silver: Table, commit: Callable[[], Commit], parts: int) -> int:
         """Fold all of bronze, in so many parts of the keys; how many rows changed."""
-        identity, schema, ends = self.roles.identity, self.roles.schema, self.roles.ends(self.versions())
-        if not silver.files() or not self.roles.keys or not schema.equals(silver.schema):
-            return silver.replace(self._all(parts, ends) if self.roles.keys else self.appended(self.versions()), commit, schema)
+        identity, schema = self.roles.identity, self.roles.schema
+        if not self.roles.keys:
+            return silver.replace(self.appended(self.versions()), commit, schema)
+        if not silver.files() or not schema.equals(silver.schema):
+            return silver.replace((batch for rows in self.built(parts) for batch in to_batches(rows, schema)), commit, schema)
         gone, came = [], []
-        for part in range(parts):
+        for part, rows in enumerate(self.built(parts)):
             old = self._part(silver.scan(), part, parts).collect()
-            folded = self.roles.folded(self._part(self.versions(), part, parts), ends).select(old.columns)
-            self.judge(folded)
-            lost, found = difference(old, folded, identity)
+            lost, found = difference(old, rows.select(old.columns), identity)
             gone.append(lost)
             came.append(found)
         return _apply(silver, pl.concat(gone), pl.concat(came), identity, commit())
 
-    def _all(self, parts: int, ends: pl.DataFrame | None) -> Iterator[pa.RecordBatch]:
-        for part in range(parts):
-            folded = self.roles.folded(self._part(self.versions(), part, parts), ends)
-            self.judge(folded)
-            yield from to_batches(folded.sort(*([IS_CURRENT] if self.roles.history else []), *self.roles.keys), self.roles.schema)
+    def built(self, parts: int) -> Iterator[pl.DataFrame]:
+        """All rows of silver, part by part of the keys, judged and without those that are withheld."""
+        ends = self.roles.ends(self.taken())
+        folded = (self.roles.folded(self._part(self.taken(), part, parts), ends) for part in range(parts))
+        if self.quality.judges_table:
+            held = []
+            for rows in folded:
+                self.quality.show(rows)
+                held += [rows] if parts == 1 else []
+            self.quality.withheld()
+            again = (self.roles.folded(self._part(self.taken(), part, parts), ends) for part in range(parts))
+            folded = (self.quality.without_withheld(rows) for rows in held or again)
+        for rows in folded:
+            self.quality.publish(rows)
+            yield rows
 
     def _part(self, frame: pl.LazyFrame, part: int, parts: int) -> pl.LazyFrame:
         return frame if parts == 1 else frame.filter(pl.struct(self.roles.keys).hash(seed=0) % parts == part)
 
-    def change(self, silver: Table, new: pl.LazyFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def change(self, silver: Table, new: pl.LazyFrame, rejects: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """What the new versions change: (identities to take out, rows to put in).
 
-        Versions above all that was consumed extend the open row of their key;
-        a key with any other is folded again from all its bronze rows, and so is every one where what stands never decides.
+        Versions above all that was consumed extend the open row of their key; a key with any other is folded again from all its
+        bronze rows, as are those that were withheld so far, which `rejects` point to, and all where what stands never decides.
         """
-        roles, came = self.roles, new.collect()
-        if roles.again:
-            keys = came.select(roles.keys).unique().lazy()
-            versions = self.versions()
-            rows = roles.folded(versions.join(keys, on=roles.keys, how="semi", nulls_equal=True), roles.ends(versions))
-            old = silver.scan().join(keys, on=roles.keys, how="semi", nulls_equal=True).collect()
-            return difference(old, rows.select(old.columns), roles.identity)
-        late = roles.undecided(came, silver.scan(), silver.number(roles.sequence_id))
-        again = self.versions().join(late.lazy(), on=roles.keys, how="semi") if late.height else came.clear().lazy()
+        roles, came = self.roles, taken(new).collect()
+        late = came.select(roles.keys).unique() if roles.again else roles.undecided(came, silver.scan(), silver.number(roles.sequence_id))
+        if not rejects.is_empty():
+            late = pl.concat([late, self.quality.pointed(rejects, self.pointing).select(late.columns)]).unique()
+        again = self.taken().join(late.lazy(), on=roles.keys, how="semi") if late.height else came.clear().lazy()
         ahead = came.join(late, on=roles.keys, how="anti")
-        standing = silver.lookup(ahead.select(roles.keys).unique(), current=roles.history).lazy()
-        known = roles.standing(standing).select(came.columns)
-        rows = roles.folded(pl.concat([known, ahead.lazy(), again], how="vertical"))
-        others = [silver.scan().join(late.lazy(), on=roles.keys, how="semi")] if late.height else []
-        old = pl.concat([standing, *others], how="vertical").collect()
-        return difference(old, rows.select(old.columns), roles.identity)
+        standing = silver.lookup(ahead.select(roles.keys).unique(), current=roles.history)
+        if roles.again:
+            rows = roles.folded(again, roles.ends(self.taken()))
+        else:
+            rows = roles.folded(pl.concat([roles.standing(standing.lazy()).select(came.columns), ahead.lazy(), again], how="vertical"))
+        old = pl.concat([standing, silver.lookup(late)], how="vertical")
+        if self.quality.judges_table:
+            touched = pl.concat([late, ahead.select(roles.keys)]).unique()
+            old, rows = self._withheld(silver, touched, old, rows)
+        gone, came = difference(old, rows.select(old.columns), roles.identity)
+        self.quality.publish(came)
+        return gone, came
+
+    def _withheld(self, silver: Table, touched: pl.DataFrame, old: pl.DataFrame, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """What stood and what will, where rules look at all current rows: those of keys that are withheld go, be they touched or not."""
+        self.quality.show_standing(silver, touched)
+        self.quality.show(rows)
+        keys = self.quality.withheld()
+        if keys.is_empty() or not self.quality.withholds:
+            return old, rows
+        others = keys.select(self.roles.keys).join(touched, on=self.roles.keys, how="anti")
+        going = silver.lookup(others, current=self.roles.history)
+        return pl.concat([old, going]), self.quality.without_withheld(rows)

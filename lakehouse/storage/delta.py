@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from lakehouse.storage.effects import Effects
     from lakehouse.storage.leases import Turn
     from lakehouse.storage.place import Place
-    from lakehouse.storage.rewriting import Found
 
 CONFIGURATION: Mapping[str, str | None] = {
     "delta.enableExpiredLogCleanup": "false",
@@ -54,7 +53,7 @@ class Table:
         self._numbers: dict[str, int | None] = {}
         self._turn = turn
         self._written = Written()
-        self._found: Found | None = None
+        self._found: list[pl.DataFrame] = []
 
     @property
     def _delta(self) -> DeltaTable:
@@ -97,6 +96,7 @@ class Table:
         with reading(self.name):
             self._delta.update_incremental()
         self._numbers.clear()
+        self._found.clear()
 
     def files(self, bounds: Iterable[str] | None = None) -> list[LiveFile]:
         """The table's data files at this version, with the bounds of these columns; by default of all."""
@@ -208,12 +208,13 @@ class Table:
     def lookup(self, keys: pl.DataFrame, *, current: bool = False) -> pl.DataFrame:
         """The rows with one of these keys (distinct, none NULL), of a history on request only the current ones, whole; in no order.
 
-        An `apply` at the same version that takes out rows among them does not search for them again.
+        An `apply` at the same version that takes out rows among all that were looked up does not search for them again.
         """
         from lakehouse.storage.rewriting import PATH, look_up  # noqa: PLC0415  as in `scan`
 
-        self._found = look_up(self, keys, current=current)
-        return self._found.rows.drop(PATH)
+        found = look_up(self, keys, current=current)
+        self._found.append(found)
+        return found.drop(PATH)
 
     def apply(self, gone: pl.DataFrame, came: pl.DataFrame, match: Sequence[str], commit: Commit) -> int:
         """Take out the rows whose `match` columns stand in `gone` and add `came`, in one commit; how many files it rewrote.
@@ -224,7 +225,7 @@ class Table:
 
         self._take_turn()
         lost = gone.select(list(match)).unique()
-        chosen, self._found = plan(self, lost, self._found), None
+        chosen = plan(self, lost, self._found)
         written = [file for rows in groups(self, chosen.touched, lost, came) for file in self._write(rows, ROWS_A_CHANGED_FILE)]
         commit = replace(commit, facts={**commit.facts, "rewriting": chosen.facts})
         self._commit(commit, written, chosen.touched, "apply")

@@ -23,22 +23,12 @@ CHUNK = 131_072
 
 
 class Table(Protocol):
-    """What is asked of a table: its version, schema, files and their rows; `storage.delta.Table` is one."""
+    """What is asked of a table: its schema, files and their rows; `storage.delta.Table` is one."""
 
-    @property
-    def version(self) -> int: ...  # noqa: D102
     @property
     def schema(self) -> pa.Schema: ...  # noqa: D102
     def files(self, bounds: Iterable[str] | None = None) -> list[LiveFile]: ...  # noqa: D102
     def scan(self, files: Iterable[LiveFile] | None = None, *, paths_as: str | None = None) -> pl.LazyFrame: ...  # noqa: D102
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Where rows are that were looked up: they, with the name of each one's file, at a version of the table."""
-
-    version: int
-    rows: pl.DataFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +57,12 @@ class Rewriting:
         }
 
 
-def look_up(table: Table, keys: pl.DataFrame, *, current: bool) -> Found:
-    """The rows with one of these keys, of a history on request only those that are current.
+def look_up(table: Table, keys: pl.DataFrame, *, current: bool) -> pl.DataFrame:
+    """The rows with one of these keys, of a history on request only those that are current, with the name of each one's file as `_path`.
 
     Files whose bounds leave no room for any of the keys are not read, nor are those that hold closed versions alone.
     """
-    files = overlapping(table.files([*keys.columns, *([VALID_TO] if current else [])]), keys)
+    files = overlapping(table.files([*keys.columns, *([VALID_TO] if current else [])]), keys) if keys.height else []
     if current:
         files = [file for file in files if file.nulls.get(VALID_TO) != 0]
     rows = table.scan(files, paths_as=PATH)
@@ -81,16 +71,17 @@ def look_up(table: Table, keys: pl.DataFrame, *, current: bool) -> Found:
         rows = rows.filter(pl.col(name).is_in(keys[name].implode()))  # decodes the other columns of these rows only
     else:
         rows = rows.join(keys.lazy(), on=keys.columns, how="semi")
-    return Found(table.version, (rows.filter(pl.col(IS_CURRENT)) if current else rows).collect())
+    return (rows.filter(pl.col(IS_CURRENT)) if current else rows).collect()
 
 
-def plan(table: Table, lost: pl.DataFrame, found: Found | None) -> Rewriting:
+def plan(table: Table, lost: pl.DataFrame, found: Sequence[pl.DataFrame]) -> Rewriting:
     """The files that hold a row whose columns stand in `lost`; rows that were looked up are not searched again. NULL matches NULL."""
     files = table.files([*lost.columns, *([VALID_TO] if VALID_TO in table.schema.names else [])])
     if lost.is_empty():
         return Rewriting([], len(files), "nothing")
-    if found is not None and found.version == table.version:
-        known = found.rows.join(lost, on=lost.columns, how="semi", nulls_equal=True)
+    if found:
+        places = [rows.select(*lost.columns, PATH) for rows in found]
+        known = pl.concat(places).join(lost, on=lost.columns, how="semi", nulls_equal=True)
         if known.select(lost.columns).n_unique() == lost.height:
             return Rewriting(_named(files, known[PATH]), len(files), "lookup")
     candidates = overlapping(files, lost)

@@ -8,11 +8,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.errors import SourceDataError
+from lakehouse.model.types import DataType
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from lakehouse.model.types import DataType
+    from collections.abc import Iterable, Iterator, Mapping
 
 _ARROW = {
     "boolean": pa.bool_(),
@@ -37,9 +36,33 @@ def arrow_type(kind: DataType) -> pa.DataType:
     return pa.decimal128(kind.precision, kind.scale) if kind.name == "decimal" else _ARROW[kind.name]
 
 
+def lake_type(kind: pa.DataType) -> DataType | None:
+    """The lake's type of an Arrow type, or None where the lake has none of it."""
+    if pa.types.is_decimal(kind):
+        return DataType("decimal", kind.precision, kind.scale)
+    if pa.types.is_large_string(kind):
+        return DataType("string")
+    return next((DataType(name) for name, own in _ARROW.items() if own == kind), None)
+
+
 def arrow_schema(columns: Mapping[str, DataType]) -> pa.Schema:
     """The Arrow schema of columns, in their order."""
     return pa.schema([(name, arrow_type(kind)) for name, kind in columns.items()])
+
+
+def stamped(batches: Iterable[pa.RecordBatch], schema: pa.Schema, stamps: Mapping[str, object]) -> Iterator[pa.RecordBatch]:
+    """The batches with the columns of `schema`: those that they lack hold the stamp of their name in each row, or NULL."""
+    constants: dict[str, pa.Array] = {}
+    for batch in batches:
+        columns = []
+        for field in schema:
+            if field.name in batch.schema.names:
+                columns.append(batch.column(field.name).cast(field.type))
+                continue
+            if len(constants.get(field.name, ())) < batch.num_rows:
+                constants[field.name] = pa.repeat(pa.scalar(stamps.get(field.name), field.type), batch.num_rows)
+            columns.append(constants[field.name].slice(0, batch.num_rows))
+        yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def cast_batch(batch: pa.RecordBatch, schema: pa.Schema, where: str) -> pa.RecordBatch:

@@ -8,15 +8,20 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from lakehouse.layout import BATCH, DELETE, EXTRACTED_AT, OP, RUN_ID, TRUNCATE
+from lakehouse.layout import BATCH, DELETE, EXTRACTED_AT, OP, RESCUED, ROW_HASH, RUN_ID, TRUNCATE
+from lakehouse.transform.checks import verdicts
+from lakehouse.transform.cleaning import Made, cleaned, derived
 from lakehouse.transform.names import quote
+from lakehouse.transform.rejects import UNCAST
+from lakehouse.transform.rescue import unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lakehouse.model.table import Table
 
-TECHNICAL = (BATCH, RUN_ID, EXTRACTED_AT, OP)
+_UNMADE = "_unmade"
+TECHNICAL = (BATCH, RUN_ID, EXTRACTED_AT, OP, ROW_HASH)
 """The columns of bronze that are the lake's own; they go through the plan as they are, `_op` with what the table's conditions say."""
 
 
@@ -37,11 +42,11 @@ class Rowwise:
     @property
     def needed(self) -> bool:
         """Whether the plan changes anything; where it does not, rows pass as they are and no SQL engine is opened."""
-        return bool(self._marks)
+        return bool(self._marks) or bool(self.table.cleaned) or RESCUED in self.bronze.names
 
     def named(self, column: str) -> str:
         """What silver calls a column of bronze."""
-        return column
+        return self.table.named(column)
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
@@ -51,51 +56,73 @@ class Rowwise:
     @cached_property
     def schema(self) -> pa.Schema:
         """The schema of the rows that come out: the table's own columns, then the lake's own."""
-        own = [pa.field(name, kind) for level in (self._cleaned, self._derived) for name, (_, kind) in level.items()]
+        own = [pa.field(name, made.kind) for level in (self._cleaned, self._derived) for name, made in level.items()]
         there = [self.bronze.field(name) for name in TECHNICAL if name in self.bronze.names and name not in self._marks]
-        return pa.schema([*own, *there, *(pa.field(name, kind) for name, (_, kind) in self._marks.items())])
+        uncast = [pa.field(name, pa.string()) for name in self._uncast]
+        return pa.schema([*own, *there, *uncast, *(pa.field(name, kind) for name, (_, kind) in self._marks.items())])
 
     def query(self, relation: str) -> str:
         """The query that gives `schema` over the rows of `relation`, which has the columns of `bronze`."""
-        technical = [name for name in TECHNICAL if name in self.bronze.names]
-        cleaned = _listed({**{name: text for name, (text, _) in self._cleaned.items()}, **{name: quote(name) for name in technical}})
-        derived = f"select *, {_texts(self._derived)} from (select {cleaned} from {relation})" if self._derived else ""
-        passing = [name for name in self.schema.names if name not in self._marks]
-        marked = _listed({**{name: quote(name) for name in passing}, **{name: text for name, (text, _) in self._marks.items()}})
-        return f"select {marked} from ({derived or f'select {cleaned} from {relation}'})"
+        technical = {name: quote(name) for name in TECHNICAL if name in self.bronze.names}
+        rows = f"select {_listed({**_texts(self._cleaned), **technical, **_failing(self._cleaned, UNCAST)})} from {relation}"
+        if self._derived:
+            rows = f"select *, {_listed({**_texts(self._derived), **_failing(self._derived, _UNMADE)})} from ({rows})"
+        passing = {name: quote(name) for name in self.schema.names if name not in (*self._marks, UNCAST)}
+        return f"select {_listed({**passing, **self._uncast, **{name: text for name, (text, _) in self._marks.items()}})} from ({rows})"
+
+    @cached_property
+    def _uncast(self) -> dict[str, str]:
+        """The mark that names the columns whose values cannot be of their type; none where that cannot be."""
+        levels = [(name, level) for name, level in ((UNCAST, self._cleaned), (_UNMADE, self._derived)) if _failing(level, name)]
+        return {UNCAST: f"nullif(concat_ws(',', {', '.join(name for name, _ in levels)}), '')"} if levels else {}
 
     @cached_property
     def words(self) -> str:
         """The words of the table's file that the plan comes from, for messages."""
-        given = (("apply_as_deletes", self.table.apply_as_deletes), ("apply_as_truncates", self.table.apply_as_truncates))
-        return ", ".join(word for word, text in given if text)
+        words = {
+            "apply_as_deletes": self.table.apply_as_deletes,
+            "apply_as_truncates": self.table.apply_as_truncates,
+            "expect": verdicts(self.table.expect),
+            **self.table.cleaned,
+        }
+        return ", ".join(word for word, given in words.items() if given) or "schema_contract"
 
     @cached_property
-    def _cleaned(self) -> Mapping[str, tuple[str, pa.DataType]]:
-        """Silver's name of each column of bronze that the table declares, the SQL over bronze's columns that gives it, and its type."""
+    def _cleaned(self) -> Mapping[str, Made]:
+        """Silver's name of each column of bronze that the table declares, and what it is made of bronze's."""
         declared = self.table.columns
-        own = [field for field in self.bronze if field.name not in TECHNICAL and (not declared or field.name in declared)]
-        return {field.name: (quote(field.name), field.type) for field in own}
+        own = [field for field in self.bronze if field.name not in (*TECHNICAL, RESCUED) and (not declared or field.name in declared)]
+        rescued, keys = RESCUED in self.bronze.names, self.table.keys
+        values = [unpacked(field.name, field.type) if rescued else quote(field.name) for field in own]
+        made = [cleaned(self.table, field, sql, is_key=field.name in keys) for field, sql in zip(own, values, strict=True)]
+        return {self.named(field.name): value for field, value in zip(own, made, strict=True)}
 
     @cached_property
-    def _derived(self) -> Mapping[str, tuple[str, pa.DataType]]:
+    def _derived(self) -> Mapping[str, Made]:
         """The columns that are made of the cleaned ones."""
-        return {}
+        return {name: derived(made) for name, made in self.table.derive.items()}
 
     @cached_property
     def _marks(self) -> Mapping[str, tuple[str, pa.DataType]]:
         """What the table's conditions say of a row: `_op`, and a boolean column for each rule that judges rows."""
+        judged = {name: (text, pa.bool_()) for name, text in verdicts(self.table.expect).items()}
         own = OP if OP in self.bronze.names else "null"
         said = [(self.table.apply_as_truncates, TRUNCATE), (self.table.apply_as_deletes, DELETE)]
         whens = " ".join(f"when ({condition}) then '{mark}'" for condition, mark in said if condition)
         if not whens:
-            return {}
+            return judged
         buried = f"when {own} = '{DELETE}' then {own} " if OP in self.bronze.names else ""
-        return {OP: (f"case {buried}{whens} else {own} end", pa.string())}
+        return {OP: (f"case {buried}{whens} else {own} end", pa.string()), **judged}
 
 
-def _texts(level: Mapping[str, tuple[str, pa.DataType]]) -> str:
-    return _listed({name: text for name, (text, _) in level.items()})
+def _texts(level: Mapping[str, Made]) -> dict[str, str]:
+    return {name: made.sql for name, made in level.items()}
+
+
+def _failing(level: Mapping[str, Made], mark: str) -> dict[str, str]:
+    """A text of the names of the columns that cannot be made; none where all always can."""
+    cases = [f"case when {made.fails} then '{name}' end" for name, made in level.items() if made.fails]
+    return {mark: f"nullif(concat_ws(',', {', '.join(cases)}), '')"} if cases else {}
 
 
 def _listed(texts: Mapping[str, str]) -> str:

@@ -39,6 +39,7 @@ class Unseen:
         low: Where the window starts.
         newest: At or above every cursor value in bronze: rows above it are new without a look; None is not known.
         odd: The rows that the window brings besides: bronze's own of this kind are compared too.
+        seen: What the queries call bronze's rows, in the columns of the source.
     """
 
     columns: Sequence[str]
@@ -47,6 +48,7 @@ class Unseen:
     low: Cursor | None = None
     newest: Cursor | None = None
     odd: Odd | None = None
+    seen: str = "bronze.seen"
 
     def several(self) -> str:
         """A query in DuckDB's dialect that gives a row where a key that bronze may have comes more than once."""
@@ -61,12 +63,12 @@ class Unseen:
         names = ", ".join(quote(name) for name in self.columns)
         window = self._window()
         if not self.keys:
-            old = f"select {names} from {self._again} except all select {names} from bronze.seen{window}"
+            old = f"select {names} from {self._again} except all select {names} from {self.seen}{window}"
         else:
             key = ", ".join(quote(name) for name in self.keys)
-            concerned = f"bronze.seen s semi join {self._again} a on {self._same_key('s', 'a')}"
+            concerned = f"{self.seen} s semi join {self._again} a on {self._same_key('s', 'a')}"
             last = f"select {key}, max({BATCH}) as {BATCH} from {concerned} group by {key}"
-            observed = f"select s.* from bronze.seen s semi join ({last}) l on s.{BATCH} = l.{BATCH} and {self._same_key('s', 'l')}{window}"
+            observed = f"select s.* from {self.seen} s semi join ({last}) l on s.{BATCH} = l.{BATCH} and {self._same_key('s', 'l')}{window}"
             if feed:
                 observed += (
                     f" union all select s.* from {self._unended} s semi join ({self._several()}) h on {self._same_key('s', 'h')}{window}"
@@ -139,10 +141,10 @@ class Unseen:
     def _unended(self) -> str:
         """The observations that no later tombstone of their key ends."""
         if OP not in self.columns:
-            return "bronze.seen"
+            return self.seen
         key = ", ".join(quote(name) for name in self.keys)
-        ends = f"select {key}, max({BATCH}) as {BATCH} from bronze.seen where {OP} = '{DELETE}' group by {key}"
-        return f"(select s.* from bronze.seen s anti join ({ends}) e on s.{BATCH} <= e.{BATCH} and {self._same_key('s', 'e')})"
+        ends = f"select {key}, max({BATCH}) as {BATCH} from {self.seen} where {OP} = '{DELETE}' group by {key}"
+        return f"(select s.* from {self.seen} s anti join ({ends}) e on s.{BATCH} <= e.{BATCH} and {self._same_key('s', 'e')})"
 
     def _several(self) -> str:
         key = ", ".join(quote(name) for name in self.keys)

@@ -8,12 +8,16 @@ import polars as pl
 import pyarrow as pa
 
 from lakehouse.errors import ModelError
-from lakehouse.layout import BATCH, DELETE, EXTRACTED_AT, IS_CURRENT, IS_DELETED, OP, TRUNCATE, VALID_FROM, VALID_TO, sequence
+from lakehouse.layout import BATCH, EXTRACTED_AT, IS_CURRENT, IS_DELETED, OP, TRUNCATE, VALID_FROM, VALID_TO, sequence
 from lakehouse.transform.changes import PLACE, Changes, then
+from lakehouse.transform.checks import BREAKS
 from lakehouse.transform.fold import SEQ, fold_current, fold_history, row_hash
 from lakehouse.transform.order import cursor_or_extraction
+from lakehouse.transform.rejects import UNCAST
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from lakehouse.model.table import Table
     from lakehouse.transform.rowwise import Rowwise
 
@@ -81,12 +85,18 @@ class Versions:
         deleted = [pa.field(IS_DELETED, pa.bool_())] if self._as_row else []
         return pa.schema([*(self._given.field(name) for name in self.columns), *deleted, *spans, pa.field(BATCH, pa.int64())])
 
-    def of(self, rows: pl.LazyFrame) -> pl.LazyFrame:
-        """The rows that the row-wise plan gave, as the fold takes them; a delete of a key that silver never took is left out."""
-        order = self._order()
-        if OP in self._given.names:
-            rows = rows.filter(~((pl.col(OP) == DELETE) & order.is_null()).fill_null(value=False))
-        return self._as_versions(rows, order)
+    def of(self, rows: pl.LazyFrame, reason: Callable[[Sequence[str]], pl.Expr] | None = None, also: Sequence[str] = ()) -> pl.LazyFrame:
+        """The rows that the row-wise plan gave, as versions, each with the reason against it and the verdicts that it comes from.
+
+        Args:
+            rows: What the plan gave.
+            reason: Makes `_reason` of the rows' columns, `_seq` among them; None where nobody asks.
+            also: Other columns of the rows to keep.
+        """
+        placed = rows.with_columns(self._order().alias(SEQ))
+        names = placed.collect_schema().names()
+        judged = [name for name in names if name.startswith(BREAKS) or name == UNCAST]
+        return self._as_versions(placed, pl.col(SEQ), [*([reason(names)] if reason else []), *(pl.col(name) for name in (*judged, *also))])
 
     def standing(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         """Rows of silver, as versions that stand for all those of their key that were consumed."""
@@ -103,12 +113,13 @@ class Versions:
         kind = pl.Date() if pa.types.is_date(self._given.field(self.sequence).type) else pl.Datetime("us", "UTC")
         return cursor_or_extraction(self.sequence, kind, self._metadata.cursor_zone)
 
-    def _as_versions(self, rows: pl.LazyFrame, order: pl.Expr) -> pl.LazyFrame:
+    def _as_versions(self, rows: pl.LazyFrame, order: pl.Expr, also: Sequence[pl.Expr] = ()) -> pl.LazyFrame:
         schema = rows.collect_schema()
         none = {OP: pl.lit(None, dtype=pl.String), EXTRACTED_AT: pl.lit(None, dtype=pl.Datetime("us", "UTC"))}
         marks = [pl.col(name) if name in schema else none[name].alias(name) for name in none] if self.marked else []
         places = [pl.col(name).alias(then(number)) for number, (name, _) in enumerate(self._then)]
-        return rows.select(*self.columns, BATCH, order.alias(SEQ), *places, *marks).with_columns(row_hash(schema, self.columns))
+        own = [order.alias(SEQ), *(mark for mark in marks if mark.meta.output_name() not in {each.meta.output_name() for each in also})]
+        return rows.select(*self.columns, BATCH, *own, *places, *also).with_columns(row_hash(schema, self.columns))
 
     def ends(self, versions: pl.LazyFrame) -> pl.DataFrame | None:
         """When every older key ends, by all versions of the table: `_seq`, unique, and `_batch`; None where a row ends its own key only."""

@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import Any
 
 from tests.zygote import Zygote
@@ -143,6 +144,8 @@ class Project:
 
     def call(self, *words: str, **settings: str | None) -> Done:
         """Run `lakehouse <words>` in the project's folder, under these settings."""
+        if current_thread() is not main_thread():  # several at once
+            return self._done((PROGRAM, *words), self.environment(**settings))
         return Done(*_zygote.call(words, self.folder, self.environment(**settings), timeout=60))
 
     def call_limited(self, limit: str, value: int, *words: str, **settings: str | None) -> Done:

@@ -29,7 +29,7 @@ def test_a_new_project_is_valid_and_says_what_is_next(tmp_path: Path) -> None:
     assert sorted(content(project)) == [
         ".env.example",
         ".gitignore",
-        *(f"metadata/schema/{kind}.json" for kind in ("model", "source", "table")),
+        *(f"metadata/schema/{kind}.json" for kind in ("model", "source", "table", "test")),
     ]
     assert all(f"{word} shop" in done.stdout or word in done.stdout for word in ("cd '", "LAKEHOUSE_CONNECTION__", "discover", "doctor"))
     assert load(project, deep=True).tables == {}

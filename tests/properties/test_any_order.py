@@ -187,7 +187,7 @@ names = [*SEQUENCES, "extraction"]
 
 
 @pytest.mark.parametrize("kind", kinds, ids=names)
-@settings(max_examples=12, deadline=None, suppress_health_check=CHECKS)
+@settings(max_examples=6, deadline=None, suppress_health_check=CHECKS)
 @given(cuts | plain, pauses, ticks)
 def test_silver_is_the_model(kind: str, batches: Batches, folds: list[bool], clocks: list[int]) -> None:
     agree_in_the_lake(batches, folds, kind, clocks)

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import polars as pl
@@ -142,7 +143,7 @@ def agree(batches: Rows, feed: Feed, order: list[int]) -> None:
 orders = st.permutations(range(25))
 
 
-@settings(max_examples=1_400, deadline=None, suppress_health_check=CHECKS)
+@settings(max_examples=1_200, deadline=None, suppress_health_check=CHECKS)
 @given(cuts, feeds, orders)
 def test_a_feed_in_any_order_is_the_model(batches: Rows, feed: Feed, order: list[int]) -> None:
     agree(batches, feed, order)
@@ -153,6 +154,38 @@ def test_a_feed_in_any_order_is_the_model(batches: Rows, feed: Feed, order: list
 @given(cuts, feeds, orders)
 def test_a_feed_in_any_order_is_the_model_long(batches: Rows, feed: Feed, order: list[int]) -> None:
     agree(batches, feed, order)
+
+
+def folded(batches: Rows, feed: Feed) -> pl.DataFrame:
+    """What silver is of these batches, without any engine."""
+    about = table_of(feed)
+    roles = Versions(about, Rowwise(about, BRONZE))
+    versions = roles.of(frame_of(batches).with_columns(pl.col("said").alias("_op")).lazy())
+    return roles.folded(versions, roles.ends(versions))
+
+
+def cut_in(rows: list[Any], size: int) -> Rows:
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=CHECKS)
+@given(st.lists(rows, min_size=1, max_size=15, unique_by=lambda row: row[:2]), feeds, st.randoms(), st.integers(1, 5), st.integers(1, 5))
+def test_without_ties_order_and_cut_change_nothing(events: list[Any], feed: Feed, drawn: Random, size: int, other: int) -> None:
+    one = folded(said(cut_in(events, size), feed), feed)
+    drawn.shuffle(events)
+    two = folded(said(cut_in(events, other), feed), feed)
+    assert one.drop("_batch").sort(pl.all()).equals(two.drop("_batch").sort(pl.all()))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=CHECKS)
+@given(cuts, feeds)
+def test_intervals_do_not_overlap_and_at_most_the_last_one_is_open(batches: Rows, feed: Feed) -> None:
+    found = folded(said(batches, feed), feed._replace(history=True)).sort("k", "valid_from")
+    after = pl.col("valid_from").shift(-1).over("k")
+    assert found.filter(pl.col("valid_to") > after).is_empty()
+    assert found.filter(pl.col("valid_to").is_null() & after.is_not_null()).is_empty()
+    assert found.filter(pl.col("valid_from") >= pl.col("valid_to")).is_empty()
+    assert (found["is_current"] == found["valid_to"].is_null()).all()
 
 
 @pytest.fixture(scope="module")

@@ -83,12 +83,13 @@ def test_a_rule_that_comes_later_judges_what_is_there(tmp_path: Path) -> None:
     assert (step.status, step.failed_checks) == ("success", {"no_rome": 1})
 
 
-def test_a_missing_key_keeps_nothing_and_lets_go(tmp_path: Path) -> None:
+def test_a_row_without_its_key_is_rejected_and_lets_the_others_go(tmp_path: Path) -> None:
     project = write_project(tmp_path, SHOP)
     change_source(project / "source.db", START.replace("id integer primary key, city", "id integer, city"))
     change_source(project / "source.db", "update customers set id = null where id = 2")
-    (step,) = [step for step in open_shop(project).run().steps if step.status == "failed"]
-    assert (step.step, step.table, (step.error or {})["kind"]) == ("bronze", "customers", "QualityError")
+    (step,) = [step for step in open_shop(project).run().steps if step.rejected]
+    assert (step.step, step.table, step.status, step.rejected) == ("silver", "customers", "success", 1)
+    assert ask(project, "select reason from rejects.customers") == {"reason": "null_key"}
     change_source(project / "source.db", "update customers set id = 3 where id is null")
     require_success(open_shop(project))
     assert ask(project, "select sum(id) as n from silver.customers") == {"n": 4}

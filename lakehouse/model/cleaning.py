@@ -1,0 +1,161 @@
+"""How a column of bronze becomes one of silver: names, texts, values and types, and columns that are made of others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, StrictBool, StringConstraints, model_validator
+
+from lakehouse.model.types import INTEGERS, DataType, TypeName
+from lakehouse.model.words import ColumnName, Frozen, Misfit, Sentence
+
+Scalar = bool | int | float | str | datetime | date
+NUMBERS = (*INTEGERS, "decimal", "float", "double")
+TIMES = ("date", "timestamp")
+CASTS: Mapping[str, tuple[str, ...]] = {
+    "string": (*INTEGERS, "decimal", "double", "boolean", *TIMES),
+    **dict.fromkeys((*INTEGERS, "decimal"), (*NUMBERS, "boolean", "string")),
+    **dict.fromkeys(("float", "double"), (*NUMBERS, "string")),
+    "boolean": (*INTEGERS, "string"),
+    "date": ("timestamp", "string"),
+    "timestamp": ("date", "string"),
+}
+"""What silver can make of each type without guessing; a value that would lose something by it is refused, row by row."""
+_SCALARS: Mapping[str, tuple[type, ...]] = {
+    "string": (str,),
+    "boolean": (bool,),
+    "date": (date,),
+    "timestamp": (datetime, date),
+    "float": (int, float),
+    "double": (int, float),
+    "decimal": (int, float),
+    **dict.fromkeys(INTEGERS, (int,)),
+}
+
+
+class Texts(Frozen):
+    """What is done to a text, in this order."""
+
+    trim: StrictBool = False
+    """Whether white space at its ends goes."""
+    case: Literal["lower", "upper"] | None = None
+    unicode: Literal["NFC"] | None = None
+    """The form of composed signs: one text for those that look alike."""
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything is done."""
+        return self.trim or self.case is not None or self.unicode is not None
+
+
+class Column(Texts):
+    """One column of a table, and what silver makes of its values: texts, then `nulls`, `map`, `as`, and `default` at last."""
+
+    type: TypeName
+    """The type in bronze."""
+    rename: ColumnName | None = None
+    """What silver calls it."""
+    nulls: tuple[Scalar, ...] = ()
+    """Values that mean that there is none."""
+    map: dict[str | int | bool, Scalar | None] = Field(default_factory=dict)
+    """Values and what stands in silver for them; others stay as they are."""
+    as_: TypeName | None = Field(default=None, alias="as")
+    """The type in silver; a row with a value that cannot be it exactly is a reject."""
+    format: Annotated[str, StringConstraints(min_length=2, max_length=60)] | None = None
+    """How a text writes a day or an instant, such as `%d.%m.%Y`; default: as ISO 8601 does."""
+    default: Scalar | None = None
+    """What stands in silver where there is no value."""
+    description: Sentence | None = None
+
+    @property
+    def shown(self) -> DataType:
+        """The type in silver."""
+        return self.as_ or self.type
+
+    @property
+    def cleans(self) -> bool:
+        """Whether silver has anything else than bronze."""
+        return self.changes or bool(self.nulls or self.map) or self.as_ is not None or self.default is not None
+
+    @model_validator(mode="after")
+    def _agree(self) -> Column:
+        if self.changes and self.type.name != "string":
+            raise Misfit(f"`trim`, `case` and `unicode` are for texts, and this is a {self.type}", "type")
+        if self.as_ is not None and self.as_.name not in (self.type.name, *CASTS.get(self.type.name, ())):
+            allowed = ", ".join(CASTS.get(self.type.name, ())) or "none"
+            raise Misfit(f"a {self.type} cannot be a {self.as_}; it can be: {allowed}", "as")
+        if self.format is not None and (self.type.name != "string" or self.shown.name not in TIMES):
+            raise Misfit("`format` is for a text that becomes a date or a timestamp by `as`", "format")
+        given = [("nulls", self.type, value) for value in self.nulls] + [("map", self.type, value) for value in self.map]
+        given += [("map", self.type, value) for value in self.map.values() if value is not None]
+        given += [("default", self.shown, self.default)] if self.default is not None else []
+        for word, kind, value in given:
+            wanted = _SCALARS.get(kind.name, ())
+            if not isinstance(value, wanted) or (isinstance(value, bool) and kind.name != "boolean"):
+                raise Misfit(f"{value!r} is no {kind}; write it as one", word)
+        return self
+
+
+def column(given: object) -> object:
+    """A column, of which the type alone may be given."""
+    return {"type": given} if isinstance(given, str) else given
+
+
+class Derived(Frozen):
+    """A column of silver that is made of the others of its row."""
+
+    sql: Annotated[str, StringConstraints(min_length=1, max_length=4000)]
+    """A row-wise expression in DuckDB's dialect over the columns after cleaning; where it breaks at a value, the step stops and says so."""
+    type: TypeName
+    """Its type; a row with a value that cannot be it exactly is a reject."""
+    description: Sentence | None = None
+
+
+def _normal(given: object) -> object:
+    if given is True:
+        return {"trim": True, "case": "lower", "unicode": "NFC"}
+    return {} if given is False else given
+
+
+class Cleaning(Frozen):
+    """The words of a table's file that say what silver makes of each row."""
+
+    columns: dict[ColumnName, Annotated[Column, BeforeValidator(column)]] = Field(default_factory=dict)
+    """The columns to read and their types; empty: all that the source has, as it declares them."""
+    derive: dict[ColumnName, Derived] = Field(default_factory=dict)
+    """Columns that silver adds."""
+    normalize_keys: Annotated[Texts, BeforeValidator(_normal)] = Texts()
+    """What is done to the texts of all keys, so that writing one otherwise makes no new key; `true` is all of it, in lower case."""
+
+    def named(self, name: str) -> str:
+        """What silver calls a column of the source."""
+        return (self.columns[name].rename or name) if name in self.columns else name
+
+    @property
+    def shown(self) -> dict[str, DataType]:
+        """The columns that conditions may name, with their types in silver; empty where the file does not tell them."""
+        if not self.columns:
+            return {}
+        own = {self.named(name): shape.shown for name, shape in self.columns.items()}
+        return {**own, **{name: made.type for name, made in self.derive.items()}}
+
+    @property
+    def cleaned(self) -> dict[str, object]:
+        """What is declared of these words; empty where nothing is."""
+        columns = {
+            name: shape.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"type", "description"})
+            for name, shape in self.columns.items()
+        }
+        given = {
+            "columns": {name: words for name, words in columns.items() if words},
+            "derive": {name: [made.sql, str(made.type)] for name, made in self.derive.items()},
+            "normalize_keys": self.normalize_keys.model_dump(exclude_defaults=True),
+        }
+        return {word: said for word, said in given.items() if said}
+
+    def twin(self) -> str | None:
+        """A name that two columns of silver would have, where there is one; only case apart is one too."""
+        names = [self.named(name).lower() for name in self.columns] + [name.lower() for name in self.derive]
+        return next((name for name in names if names.count(name) > 1), None)
