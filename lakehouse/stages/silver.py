@@ -17,6 +17,7 @@ from lakehouse.storage.frames import to_batches
 from lakehouse.transform.fold import difference, row_hash
 from lakehouse.transform.rejects import SCHEMA, frame
 from lakehouse.transform.rowwise import TECHNICAL, Rowwise
+from lakehouse.transform.spans import Spans
 from lakehouse.transform.versions import Versions
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def _bring_up(lake: Lake, step: Step, folding: _Folding, silver: Table | None, *
     table = silver or lake.make_table("silver", name, roles.schema)
     if whole or folding.reaches_all(new):
         rows = quality.rows if whole else folding.count()
-        step.rows_out = folding.rebuild(table, commit, folding.parts(rows, int(lake.settings.memory_limit)))
+        step.rows_out = folding.rebuild(table, commit, folding.spans(rows, int(lake.settings.memory_limit)))
     elif not roles.keys:
         quality.show_standing(table, NONE)
         step.rows_out = table.append(folding.appended(new), commit)
@@ -156,7 +157,7 @@ def fold_in_memory(metadata: Metadata, bronze: pl.DataFrame, engine: Engine) -> 
     with _Folding(metadata, schema, lambda above: bronze.lazy().filter(pl.col(BATCH) > above), alone(engine)) as folding:
         quality = folding.quality
         quality.count(folding.versions())
-        rows = pl.concat(folding.built(1))
+        rows = pl.concat(folding.built(Spans(tuple(folding.roles.keys))))
         require_none_stops(quality.findings(), f"silver.{metadata.name}")
         rejects = pl.concat([quality.listed(folding.pointing()), quality.pointers(folding.pointing)])
         return Built(rows.select(folding.roles.schema.names), rejects)
@@ -257,43 +258,43 @@ class _Folding:
             self.quality.show(rows)
             yield from to_batches(rows, self.roles.schema)
 
-    def parts(self, rows: int, memory: int) -> int:
-        """In how many parts of the keys so many rows are folded under a memory limit in bytes."""
-        return 1 + rows * len(self.roles.columns) * _BYTES_A_VALUE * _FOLD_COPIES // memory if self.roles.keys else 1
+    def spans(self, rows: int, memory: int) -> Spans:
+        """The parts of the keys in which so many rows are folded under a memory limit in bytes."""
+        keys = self.roles.keys
+        parts = 1 + rows * len(self.roles.columns) * _BYTES_A_VALUE * _FOLD_COPIES // memory
+        return Spans.of(self.taken(), keys, rows, parts) if keys and parts > 1 else Spans(tuple(keys))
 
-    def rebuild(self, silver: Table, commit: Callable[[], Commit], parts: int) -> int:
-        """Fold all of bronze, in so many parts of the keys; how many rows changed."""
+    def rebuild(self, silver: Table, commit: Callable[[], Commit], spans: Spans) -> int:
+        """Fold all of bronze, part by part of the keys; how many rows changed."""
         identity, schema = self.roles.identity, self.roles.schema
         if not self.roles.keys:
             return silver.replace(self.appended(self.versions()), commit, schema)
         if not silver.files() or not schema.equals(silver.schema):
-            return silver.replace((batch for rows in self.built(parts) for batch in to_batches(rows, schema)), commit, schema)
+            parts = (rows.sort(identity) for rows in self.built(spans))
+            return silver.replace((batch for rows in parts for batch in to_batches(rows, schema)), commit, schema)
         gone, came = [], []
-        for part, rows in enumerate(self.built(parts)):
-            old = self._part(silver.scan(), part, parts).collect()
+        for part, rows in enumerate(self.built(spans)):
+            old = spans.part(silver.scan(), part).collect()
             lost, found = difference(old, rows.select(old.columns), identity)
             gone.append(lost)
             came.append(found)
         return _apply(silver, pl.concat(gone), pl.concat(came), identity, commit())
 
-    def built(self, parts: int) -> Iterator[pl.DataFrame]:
+    def built(self, spans: Spans) -> Iterator[pl.DataFrame]:
         """All rows of silver, part by part of the keys, judged and without those that are withheld."""
-        ends = self.roles.ends(self.taken())
-        folded = (self.roles.folded(self._part(self.taken(), part, parts), ends) for part in range(parts))
+        ends, parts = self.roles.ends(self.taken()), range(len(spans))
+        folded = (self.roles.folded(spans.part(self.taken(), part), ends) for part in parts)
         if self.quality.judges_table:
             held = []
             for rows in folded:
                 self.quality.show(rows)
-                held += [rows] if parts == 1 else []
+                held += [rows] if len(parts) == 1 else []
             self.quality.withheld()
-            again = (self.roles.folded(self._part(self.taken(), part, parts), ends) for part in range(parts))
+            again = (self.roles.folded(spans.part(self.taken(), part), ends) for part in parts)
             folded = (self.quality.without_withheld(rows) for rows in held or again)
         for rows in folded:
             self.quality.publish(rows)
             yield rows
-
-    def _part(self, frame: pl.LazyFrame, part: int, parts: int) -> pl.LazyFrame:
-        return frame if parts == 1 else frame.filter(pl.struct(self.roles.keys).hash(seed=0) % parts == part)
 
     def change(self, silver: Table, new: pl.LazyFrame, rejects: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """What the new versions change: (identities to take out, rows to put in).

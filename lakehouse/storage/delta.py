@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Field
@@ -18,7 +18,7 @@ from lakehouse.errors import StorageError
 from lakehouse.layout import FENCE
 from lakehouse.storage.commits import Written, conflict, is_overtaken, properties, settle
 from lakehouse.storage.files import LiveFile, live_files
-from lakehouse.storage.parquet import CHECKSUM, ROWS_A_CHANGED_FILE, WrittenFile, read_file, write_files
+from lakehouse.storage.parquet import CHECKSUM, WrittenFile, read_file, write_each, write_files
 from lakehouse.storage.refusal import reading, reason
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from lakehouse.storage.leases import Turn
     from lakehouse.storage.place import Place
 
+Rows = TypeVar("Rows", pa.RecordBatch, pa.Table)
 CONFIGURATION: Mapping[str, str | None] = {
     "delta.enableExpiredLogCleanup": "false",
     "delta.checkpointInterval": "10",  # opening a table and asking it for a number read every commit since the last checkpoint
@@ -162,16 +163,18 @@ class Table:
         Raises:
             ConflictError: Another writer committed since this handle read the table.
         """
-        written = self._write(batches)
+        written = write_files(self._home, self.schema, self._led(batches), self._effects, self.name)
         if written:
             self._commit(commit(), written, [], "append")
         return sum(file.rows for file in written)
 
     def replace(self, batches: Iterable[pa.RecordBatch], commit: Callable[[], Commit], schema: pa.Schema | None = None) -> int:
         """Put these rows, with a new schema where one is given, in the place of all there are, in one commit; how many they are."""
+        from lakehouse.storage.rewriting import apart  # noqa: PLC0415  as in `scan`
+
         shape = self.schema if schema is None else schema
         self._take_turn()
-        written = write_files(self._home, shape, batches, self._effects, self.name, rows_a_file=ROWS_A_CHANGED_FILE)
+        written = write_each(self._home, apart(shape, batches), self._effects, self.name)
         self._commit(commit(), written, [], "replace", shape)
         return sum(file.rows for file in written)
 
@@ -221,25 +224,23 @@ class Table:
 
         `storage/rewriting.py` chooses how, and the commit's facts say what it chose. NULL matches NULL.
         """
-        from lakehouse.storage.rewriting import groups, plan  # noqa: PLC0415  as in `scan`
+        from lakehouse.storage.rewriting import plan, sections  # noqa: PLC0415  as in `scan`
 
         self._take_turn()
         lost = gone.select(list(match)).unique()
         chosen = plan(self, lost, self._found)
-        written = [file for rows in groups(self, chosen.touched, lost, came) for file in self._write(rows, ROWS_A_CHANGED_FILE)]
+        tables = sections(self, chosen, lost, came)
+        written = write_each(self._home, self._led(tables), self._effects, self.name)
         commit = replace(commit, facts={**commit.facts, "rewriting": chosen.facts})
         self._commit(commit, written, chosen.touched, "apply")
         return len(chosen.touched)
 
-    def _write(self, batches: Iterable[pa.RecordBatch], rows_a_file: int | None = None) -> list[WrittenFile]:
-        return write_files(self._home, self.schema, self._led(batches), self._effects, self.name, rows_a_file=rows_a_file)
-
-    def _led(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """The batches; before the first row is written no other run writes the table."""
-        for batch in batches:
-            if batch.num_rows:
+    def _led(self, parts: Iterable[Rows]) -> Iterator[Rows]:
+        """The parts; before the first row is written no other run writes the table."""
+        for part in parts:
+            if part.num_rows:
                 self._take_turn()
-            yield batch
+            yield part
 
     def _take_turn(self) -> None:
         if self._turn is not None and self._turn.take() and is_overtaken(self._home, self.version):

@@ -63,12 +63,19 @@ def overlapping(files: list[LiveFile], rows: pl.DataFrame) -> list[LiveFile]:
     return files
 
 
+def has_order(kind: pl.DataType) -> bool:
+    """Whether bounds and values of a type are surely ordered alike."""
+    import polars as pl  # noqa: PLC0415  a run without changes does not load it
+
+    return kind.is_integer() or kind == pl.String or kind.is_temporal()
+
+
 def _around(files: list[LiveFile], column: str, values: pl.Series) -> list[LiveFile]:
     """The files between whose bounds of a column at least one of the values lies, and those without bounds."""
     import polars as pl  # noqa: PLC0415  a run without changes does not load it
 
     bounded = [file for file in files if column in file.least and column in file.greatest]
-    if not (values.dtype.is_integer() or values.dtype.is_(pl.String) or values.dtype.is_temporal()):
+    if not has_order(values.dtype):
         low, high = values.min(), values.max()
         apart = {file.path for file in bounded if not (file.least[column] <= high and file.greatest[column] >= low)}
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -23,17 +24,18 @@ from lakehouse.storage.refusal import reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from concurrent.futures import Future
 
     from obstore.store import ObjectStore
 
     from lakehouse.storage.effects import Effects
     from lakehouse.storage.place import Place
 
-ROWS_A_FILE, ROWS_A_CHANGED_FILE = 2_000_000, 262_144
-"""Rows of a file that is only ever added, and of one whose rows change: a change writes whole files anew."""
+ROWS_A_FILE = 2_000_000
 ROWS_A_GROUP, BYTES_A_GROUP = 262_144, 64 * 1024**2
 MAX_STATISTIC_TEXT = 64
 MAX_EXACT_DIGITS = 15
+WRITTEN_AT_ONCE = 2
 SAMPLE_ROWS, SAMPLE_BYTES, FEW_VALUES = 4096, 65_536, 512
 CHECKSUM = "xxh3_128"
 
@@ -112,10 +114,8 @@ def checksum_of(checksums: Iterable[str]) -> str | None:
     return xxhash.xxh3_128("".join(each).encode()).hexdigest() if len(each) > 1 else each[0] if each else None
 
 
-def write_files(
-    place: Place, schema: pa.Schema, batches: Iterable[pa.RecordBatch], effects: Effects, where: str, *, rows_a_file: int | None = None
-) -> list[WrittenFile]:
-    """The files that hold all rows of `batches`, in order, each of about `rows_a_file` rows (`ROWS_A_FILE`); none for no rows.
+def write_files(place: Place, schema: pa.Schema, batches: Iterable[pa.RecordBatch], effects: Effects, where: str) -> list[WrittenFile]:
+    """The files that hold all rows of `batches`, in order, each of about `ROWS_A_FILE` rows; none for no rows.
 
     Memory is one row group, whatever the number of rows. The bytes outlive a loss of power; their names do when the place settles them.
 
@@ -123,33 +123,70 @@ def write_files(
         StorageError: The place takes no file.
     """
     files: list[WrittenFile] = []
-    most = min(ROWS_A_FILE, rows_a_file or ROWS_A_FILE)
-    groups = _row_groups(schema, batches)
+    groups = row_groups(schema, batches)
     while (first := next(groups, None)) is not None:
-        files.append(effects.do(f"write {where}", partial(_write_file, place, schema, first, groups, most), whole=False))
+        files.append(effects.do(f"write {where}", partial(_write_file, place, first, groups), whole=False))
     return files
 
 
-def _row_groups(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    pending: list[pa.RecordBatch] = []
-    rows = size = 0
+def write_each(place: Place, tables: Iterable[pa.Table], effects: Effects, where: str) -> list[WrittenFile]:
+    """A file for each table, in their order; for rows that change, since a change writes whole files anew.
+
+    Two are written while the next table is made, so memory is three of them. They last as those of `write_files` do.
+
+    Raises:
+        StorageError: The place takes no file.
+    """
+    files: list[Future[WrittenFile]] = []
+    with ThreadPoolExecutor(WRITTEN_AT_ONCE, "files") as writers:
+        for table in tables:
+            if len(files) >= WRITTEN_AT_ONCE:
+                files[-WRITTEN_AT_ONCE].result()
+            write = partial(_write_file, place, table, iter(()))
+            files.append(writers.submit(effects.do, f"write {where}", write, whole=False))
+    return [file.result() for file in files]
+
+
+def row_groups(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """The rows of `batches`, in order, in tables of at most `ROWS_A_GROUP` rows, or of about `BYTES_A_GROUP`."""
+    groups = Groups(schema)
     for batch in batches:
+        yield from groups.add(batch)
+    yield from groups.rest()
+
+
+class Groups:
+    """Rows that wait until they are enough for a row group."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        """Begin with none."""
+        self._schema, self._waiting = schema, list[pa.RecordBatch]()
+        self._rows = self._size = 0
+
+    def add(self, batch: pa.RecordBatch) -> Iterator[pa.Table]:
+        """The groups that these rows fill."""
         at = 0
         while at < batch.num_rows:
-            piece = batch.slice(at, ROWS_A_GROUP - rows)
-            pending.append(piece)
-            at, rows, size = at + piece.num_rows, rows + piece.num_rows, size + piece.nbytes
-            if rows >= ROWS_A_GROUP or size >= BYTES_A_GROUP:
-                yield pa.Table.from_batches(pending, schema)
-                pending, rows, size = [], 0, 0
-    if pending:
-        yield pa.Table.from_batches(pending, schema)
+            piece = batch.slice(at, ROWS_A_GROUP - self._rows)
+            self._waiting.append(piece)
+            at, self._rows, self._size = at + piece.num_rows, self._rows + piece.num_rows, self._size + piece.nbytes
+            if self._rows >= ROWS_A_GROUP or self._size >= BYTES_A_GROUP:
+                yield from self.rest()
+
+    def rest(self) -> Iterator[pa.Table]:
+        """What waits, as a last group."""
+        waiting, self._waiting = self._waiting, []
+        self._rows = self._size = 0
+        if waiting:
+            yield pa.Table.from_batches(waiting, self._schema)
 
 
-def _write_file(place: Place, schema: pa.Schema, first: pa.Table, groups: Iterator[pa.Table], most: int) -> WrittenFile:
+def _write_file(place: Place, first: pa.Table, groups: Iterator[pa.Table]) -> WrittenFile:
+    """One file with a table's rows, and those of as many after it as there is room for."""
     path = f"part-{uuid.uuid4()}.parquet"
     sink = _Sink(place, path)
     footers: list[pq.FileMetaData] = []
+    schema: pa.Schema = first.schema
     group: pa.Table | None = first
     rows = 0
     repetitive = _repetitive(first)
@@ -158,7 +195,7 @@ def _write_file(place: Place, schema: pa.Schema, first: pa.Table, groups: Iterat
         while group is not None:
             writer.write_table(group, row_group_size=ROWS_A_GROUP)
             rows += group.num_rows
-            group = next(groups, None) if rows < most else None
+            group = next(groups, None) if rows < ROWS_A_FILE else None
     sink.close()
     place.settle(path)
     return WrittenFile(path, sink.size, rows, _statistics(footers[0], schema), sink.checksum())

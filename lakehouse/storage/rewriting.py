@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from lakehouse.layout import IS_CURRENT, VALID_TO
-from lakehouse.storage.files import overlapping
+from lakehouse.storage.files import LiveFile, has_order, overlapping
 from lakehouse.storage.frames import to_batches
+from lakehouse.storage.parquet import BYTES_A_GROUP, ROWS_A_GROUP, Groups, row_groups
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    import pyarrow as pa
-
-    from lakehouse.storage.files import LiveFile
 
 PATH = "_path"
 CHUNK = 131_072
+MOST_ROWS, MOST_BYTES = ROWS_A_GROUP * 3 // 2, BYTES_A_GROUP * 3 // 2
+"""What a file may grow to before it is cut."""
+_PLACE, _OPEN = "_place", pl.col(IS_CURRENT).eq_missing(other=True)
 
 
 class Table(Protocol):
@@ -37,12 +41,12 @@ class Rewriting:
 
     Attributes:
         touched: The files that hold rows to take out; each is written anew without them.
-        there: How many files the table has.
+        files: All files of the table, with their bounds of the columns that name rows.
         found_by: How they were found: `lookup` (the step had read these rows), `keys` (these were read again), `nothing` to take out.
     """
 
     touched: list[LiveFile]
-    there: int
+    files: list[LiveFile]
     found_by: str
 
     @property
@@ -51,10 +55,28 @@ class Rewriting:
         return {
             "strategy": "copy-on-write",
             "files_touched": len(self.touched),
-            "files_there": self.there,
+            "files_there": len(self.files),
             "rows_rewritten": sum(file.rows for file in self.touched),
             "found_by": self.found_by,
         }
+
+
+def is_history(schema: pa.Schema) -> bool:
+    """Whether the rows say which of them are open; a source may call a column of its own so."""
+    return {IS_CURRENT, VALID_TO} <= set(schema.names) and pa.types.is_boolean(schema.field(IS_CURRENT).type)
+
+
+def apart(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """All rows of a table, in tables of a file each; of a history the open versions apart from the closed ones."""
+    if not is_history(schema):
+        yield from row_groups(schema, batches)
+        return
+    opened, closed = Groups(schema), Groups(schema)
+    for batch in batches:
+        which = pc.fill_null(batch.column(IS_CURRENT), True)  # noqa: FBT003  pyarrow takes it by place
+        yield from closed.add(batch.filter(pc.invert(which)))
+        yield from opened.add(batch.filter(which))
+    yield from (*closed.rest(), *opened.rest())
 
 
 def look_up(table: Table, keys: pl.DataFrame, *, current: bool) -> pl.DataFrame:
@@ -78,17 +100,17 @@ def plan(table: Table, lost: pl.DataFrame, found: Sequence[pl.DataFrame]) -> Rew
     """The files that hold a row whose columns stand in `lost`; rows that were looked up are not searched again. NULL matches NULL."""
     files = table.files([*lost.columns, *([VALID_TO] if VALID_TO in table.schema.names else [])])
     if lost.is_empty():
-        return Rewriting([], len(files), "nothing")
+        return Rewriting([], files, "nothing")
     if found:
         places = [rows.select(*lost.columns, PATH) for rows in found]
         known = pl.concat(places).join(lost, on=lost.columns, how="semi", nulls_equal=True)
         if known.select(lost.columns).n_unique() == lost.height:
-            return Rewriting(_named(files, known[PATH]), len(files), "lookup")
+            return Rewriting(_named(files, known[PATH]), files, "lookup")
     candidates = overlapping(files, lost)
     if not candidates:
-        return Rewriting([], len(files), "keys")
+        return Rewriting([], files, "keys")
     rows = table.scan(candidates, paths_as=PATH).join(lost.lazy(), on=lost.columns, how="semi", nulls_equal=True)
-    return Rewriting(_named(candidates, rows.select(pl.col(PATH).unique()).collect()[PATH]), len(files), "keys")
+    return Rewriting(_named(candidates, rows.select(pl.col(PATH).unique()).collect()[PATH]), files, "keys")
 
 
 def _named(files: Sequence[LiveFile], paths: pl.Series) -> list[LiveFile]:
@@ -96,23 +118,75 @@ def _named(files: Sequence[LiveFile], paths: pl.Series) -> list[LiveFile]:
     return [file for file in files if file.path.rsplit("/", 1)[-1] in names]
 
 
-def groups(table: Table, touched: list[LiveFile], lost: pl.DataFrame, came: pl.DataFrame) -> Iterator[Iterator[pa.RecordBatch]]:
-    """The rows to write, a group of files each: all of them, or of a history the open versions apart from the closed ones.
+def sections(table: Table, chosen: Rewriting, lost: pl.DataFrame, came: pl.DataFrame) -> Iterator[pa.Table]:
+    """The rows to write, a file each: those that stay of each touched file, with what came between its first key and the next file's.
 
-    Closed versions are hardly ever written again: the next change finds files of open ones alone. Memory is the change, not the table.
+    So files whose keys lie apart stay apart, and the next change touches few. What came between the keys of other files gets its own.
+    Of a history the open versions are kept apart from the closed ones, which are hardly ever written again.
+    Memory is a file or two, not the table.
     """
-    kept = table.scan(touched).join(lost.lazy(), on=lost.columns, how="anti", nulls_equal=True) if touched else None
-    if IS_CURRENT not in came.columns:
-        yield _batches(table, kept, came)
+    order, schema = lost.columns, table.schema
+    closed, mixed = came.clear(), list[LiveFile]()
+    if is_history(schema):
+        came, closed = came.filter(_OPEN), came.filter(~_OPEN)
+        mixed = [file for file in chosen.touched if file.nulls.get(VALID_TO) != file.rows]
+    shares = _shares(chosen, came, order[0], history=is_history(schema))
+    for file in chosen.touched:
+        own = [shares.pop(file.path)] if file.path in shares else []
+        yield from _packed([*own], _kept(table, file, lost, _OPEN if file in mixed else None), order, schema)
+    for file in mixed:
+        yield from _packed([], _kept(table, file, lost, ~_OPEN), order, schema)
+    for rest in (closed, *shares.values()):
+        yield from _packed([rest], [], order, schema)
+
+
+def _shares(chosen: Rewriting, came: pl.DataFrame, column: str, *, history: bool) -> dict[str, pl.DataFrame]:
+    """The rows that came, by the path of the touched file that they go to; under no path those that go to none."""
+    kind = came.schema[column]
+    there = [file for file in chosen.files if not history or file.nulls.get(VALID_TO) != 0]
+    if not chosen.touched:
+        return {"": came}
+    if not (has_order(kind) and all(column in file.least for file in there)):
+        return {chosen.touched[-1].path: came}
+    there.sort(key=lambda file: file.least[column])
+    firsts = pl.Series([file.least[column] for file in there], dtype=kind)
+    places = (firsts.search_sorted(came[column], side="right").cast(pl.Int64) - 1).clip(0)
+    touched = {file.path for file in chosen.touched}
+    shares = came.with_columns(places.alias(_PLACE)).partition_by(_PLACE, include_key=False, as_dict=True)
+    found: dict[str, list[pl.DataFrame]] = {}
+    for (place,), rows in shares.items():
+        path = there[int(place)].path
+        found.setdefault(path if path in touched else "", []).append(rows)
+    return {path: pl.concat(rows) for path, rows in found.items()}
+
+
+def _kept(table: Table, file: LiveFile, lost: pl.DataFrame, which: pl.Expr | None) -> Iterable[pl.DataFrame]:
+    """The rows of a file that stay, or some of them; of a large file chunk by chunk."""
+    rows = table.scan([file]).join(lost.lazy(), on=lost.columns, how="anti", nulls_equal=True)
+    rows = rows if which is None else rows.filter(which)
+    if file.rows <= MOST_ROWS and file.size <= BYTES_A_GROUP:
+        return [rows.collect()]
+    return rows.collect_batches(chunk_size=CHUNK, maintain_order=True)
+
+
+def _packed(first: list[pl.DataFrame], others: Iterable[pl.DataFrame], order: Sequence[str], schema: pa.Schema) -> Iterator[pa.Table]:
+    """The rows in tables of a file each, cut by their order where they are too many for one."""
+    waiting = first
+    for rows in others:
+        waiting.append(rows)
+        if sum(each.height for each in waiting) > MOST_ROWS:
+            yield from _cut(pl.concat(waiting), order, schema)
+            waiting = []
+    if waiting:
+        yield from _cut(pl.concat(waiting), order, schema)
+
+
+def _cut(rows: pl.DataFrame, order: Sequence[str], schema: pa.Schema) -> Iterator[pa.Table]:
+    whole = pa.Table.from_batches(to_batches(rows, schema), schema)
+    if whole.num_rows <= MOST_ROWS and whole.nbytes <= MOST_BYTES:
+        yield from [whole] if whole.num_rows else []
         return
-    opened = pl.col(IS_CURRENT).eq_missing(other=True)
-    mixed = any(file.nulls.get(VALID_TO) != file.rows for file in touched)
-    yield _batches(table, kept.filter(~opened) if kept is not None and mixed else None, came.filter(~opened))
-    yield _batches(table, kept.filter(opened) if kept is not None and mixed else kept, came.filter(opened))
-
-
-def _batches(table: Table, kept: pl.LazyFrame | None, came: pl.DataFrame) -> Iterator[pa.RecordBatch]:
-    schema = table.schema
-    for part in () if kept is None else kept.collect_batches(chunk_size=CHUNK, maintain_order=True):
-        yield from to_batches(part, schema)
-    yield from to_batches(came, schema)
+    count = ceil(max(whole.num_rows / ROWS_A_GROUP, whole.nbytes / BYTES_A_GROUP))
+    ordered = pa.Table.from_batches(to_batches(rows.sort(order), schema), schema)
+    each = ceil(whole.num_rows / count)
+    yield from (ordered.slice(at, each) for at in range(0, whole.num_rows, each))
