@@ -83,9 +83,9 @@ def _bring_up(lake: Lake, step: Step, folding: _Folding, silver: Table | None, *
     done = 0 if silver is None else silver.number(consumed("bronze", name)) or 0
     whole = rebuild or silver is None or silver.number(DEFINITION) != numbers[DEFINITION]
     whole = whole or silver is None or not roles.schema.equals(silver.schema) or not rejects.in_step()
-    new = folding.versions(above=0 if whole else done)
+    new = folding.versions(above=0 if whole else done, hashed=False)
     if roles.keys:
-        new = new if whole else new.collect().lazy()
+        new = new if whole else roles.with_hashes(new.collect()).lazy()
         quality.count(new)
     if silver is not None:
         quality.count_before(silver)
@@ -201,9 +201,9 @@ class _Folding:
         """End what the rules opened."""
         self.quality.close()
 
-    def versions(self, above: int = 0) -> pl.LazyFrame:
+    def versions(self, above: int = 0, *, hashed: bool = True) -> pl.LazyFrame:
         """The bronze rows of later batches as versions, each with the reason against it, as `_reason`."""
-        return self.roles.of(self._through(self._above(above), self._rowwise), self.quality.reason)
+        return self.roles.of(self._through(self._above(above), self._rowwise), self.quality.reason, hashed=hashed)
 
     def taken(self) -> pl.LazyFrame:
         """All versions that no rule keeps out, as the fold takes them."""
@@ -268,7 +268,7 @@ class _Folding:
         """Fold all of bronze, part by part of the keys; how many rows changed."""
         identity, schema = self.roles.identity, self.roles.schema
         if not self.roles.keys:
-            return silver.replace(self.appended(self.versions()), commit, schema)
+            return silver.replace(self.appended(self.versions(hashed=False)), commit, schema)
         if not silver.files() or not schema.equals(silver.schema):
             parts = (rows.sort(identity) for rows in self.built(spans))
             return silver.replace((batch for rows in parts for batch in to_batches(rows, schema)), commit, schema)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from lakehouse.storage.effects import Effects
     from lakehouse.storage.leases import Turn
     from lakehouse.storage.place import Place
+    from lakehouse.storage.rewriting import Found
 
 Rows = TypeVar("Rows", pa.RecordBatch, pa.Table)
 CONFIGURATION: Mapping[str, str | None] = {
@@ -54,7 +55,7 @@ class Table:
         self._numbers: dict[str, int | None] = {}
         self._turn = turn
         self._written = Written()
-        self._found: list[pl.DataFrame] = []
+        self._found: list[Found] = []
 
     @property
     def _delta(self) -> DeltaTable:
@@ -217,7 +218,7 @@ class Table:
 
         found = look_up(self, keys, current=current)
         self._found.append(found)
-        return found.drop(PATH)
+        return found.rows.drop(PATH)
 
     def apply(self, gone: pl.DataFrame, came: pl.DataFrame, match: Sequence[str], commit: Commit) -> int:
         """Take out the rows whose `match` columns stand in `gone` and add `came`, in one commit; how many files it rewrote.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,11 +16,12 @@ from lakehouse.storage.frames import to_batches
 from lakehouse.storage.parquet import BYTES_A_GROUP, ROWS_A_GROUP, Groups, row_groups
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 
 PATH = "_path"
-CHUNK = 131_072
+CHUNK, HELD = 131_072, 2
+"""Rows at once of a large file; how many small files a lookup reads as a whole, since the change that follows does so anyhow."""
 MOST_ROWS, MOST_BYTES = ROWS_A_GROUP * 3 // 2, BYTES_A_GROUP * 3 // 2
 """What a file may grow to before it is cut."""
 _PLACE, _OPEN = "_place", pl.col(IS_CURRENT).eq_missing(other=True)
@@ -36,18 +37,33 @@ class Table(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """What was looked up.
+
+    Attributes:
+        rows: They, with the name of each one's file as `_path`.
+        held: All rows of the files that were read as a whole, by their paths.
+    """
+
+    rows: pl.DataFrame
+    held: Mapping[str, pl.DataFrame]
+
+
+@dataclass(frozen=True, slots=True)
 class Rewriting:
     """What an `apply` does to a table's files.
 
     Attributes:
         touched: The files that hold rows to take out; each is written anew without them.
         files: All files of the table, with their bounds of the columns that name rows.
+        held: All rows of some of them.
         found_by: How they were found: `lookup` (the step had read these rows), `keys` (these were read again), `nothing` to take out.
     """
 
     touched: list[LiveFile]
     files: list[LiveFile]
     found_by: str
+    held: Mapping[str, pl.DataFrame] = field(default_factory=dict)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -79,33 +95,36 @@ def apart(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.T
     yield from (*closed.rest(), *opened.rest())
 
 
-def look_up(table: Table, keys: pl.DataFrame, *, current: bool) -> pl.DataFrame:
-    """The rows with one of these keys, of a history on request only those that are current, with the name of each one's file as `_path`.
+def look_up(table: Table, keys: pl.DataFrame, *, current: bool) -> Found:
+    """The rows with one of these keys, of a history on request only those that are current.
 
     Files whose bounds leave no room for any of the keys are not read, nor are those that hold closed versions alone.
     """
     files = overlapping(table.files([*keys.columns, *([VALID_TO] if current else [])]), keys) if keys.height else []
     if current:
         files = [file for file in files if file.nulls.get(VALID_TO) != 0]
-    rows = table.scan(files, paths_as=PATH)
+    held = {file.path: table.scan([file]).collect() for file in files} if len(files) <= HELD and all(map(_is_small, files)) else {}
+    parts = [rows.lazy().with_columns(pl.lit(path).alias(PATH)) for path, rows in held.items()]
+    rows = pl.concat(parts) if parts else table.scan(files, paths_as=PATH)
     if len(keys.columns) == 1:
         name = keys.columns[0]
         rows = rows.filter(pl.col(name).is_in(keys[name].implode()))  # decodes the other columns of these rows only
     else:
         rows = rows.join(keys.lazy(), on=keys.columns, how="semi")
-    return (rows.filter(pl.col(IS_CURRENT)) if current else rows).collect()
+    return Found((rows.filter(pl.col(IS_CURRENT)) if current else rows).collect(), held)
 
 
-def plan(table: Table, lost: pl.DataFrame, found: Sequence[pl.DataFrame]) -> Rewriting:
+def plan(table: Table, lost: pl.DataFrame, found: Sequence[Found]) -> Rewriting:
     """The files that hold a row whose columns stand in `lost`; rows that were looked up are not searched again. NULL matches NULL."""
     files = table.files([*lost.columns, *([VALID_TO] if VALID_TO in table.schema.names else [])])
     if lost.is_empty():
         return Rewriting([], files, "nothing")
     if found:
-        places = [rows.select(*lost.columns, PATH) for rows in found]
+        places = [each.rows.select(*lost.columns, PATH) for each in found]
+        held = {path: rows for each in found for path, rows in each.held.items()}
         known = pl.concat(places).join(lost, on=lost.columns, how="semi", nulls_equal=True)
         if known.select(lost.columns).n_unique() == lost.height:
-            return Rewriting(_named(files, known[PATH]), files, "lookup")
+            return Rewriting(_named(files, known[PATH]), files, "lookup", held)
     candidates = overlapping(files, lost)
     if not candidates:
         return Rewriting([], files, "keys")
@@ -133,9 +152,9 @@ def sections(table: Table, chosen: Rewriting, lost: pl.DataFrame, came: pl.DataF
     shares = _shares(chosen, came, order[0], history=is_history(schema))
     for file in chosen.touched:
         own = [shares.pop(file.path)] if file.path in shares else []
-        yield from _packed([*own], _kept(table, file, lost, _OPEN if file in mixed else None), order, schema)
+        yield from _packed(own, _kept(table, chosen, file, lost, _OPEN if file in mixed else None), order, schema)
     for file in mixed:
-        yield from _packed([], _kept(table, file, lost, ~_OPEN), order, schema)
+        yield from _packed([], _kept(table, chosen, file, lost, ~_OPEN), order, schema)
     for rest in (closed, *shares.values()):
         yield from _packed([rest], [], order, schema)
 
@@ -160,13 +179,16 @@ def _shares(chosen: Rewriting, came: pl.DataFrame, column: str, *, history: bool
     return {path: pl.concat(rows) for path, rows in found.items()}
 
 
-def _kept(table: Table, file: LiveFile, lost: pl.DataFrame, which: pl.Expr | None) -> Iterable[pl.DataFrame]:
+def _kept(table: Table, chosen: Rewriting, file: LiveFile, lost: pl.DataFrame, which: pl.Expr | None) -> Iterable[pl.DataFrame]:
     """The rows of a file that stay, or some of them; of a large file chunk by chunk."""
-    rows = table.scan([file]).join(lost.lazy(), on=lost.columns, how="anti", nulls_equal=True)
+    rows = chosen.held[file.path].lazy() if file.path in chosen.held else table.scan([file])
+    rows = rows.join(lost.lazy(), on=lost.columns, how="anti", nulls_equal=True)
     rows = rows if which is None else rows.filter(which)
-    if file.rows <= MOST_ROWS and file.size <= BYTES_A_GROUP:
-        return [rows.collect()]
-    return rows.collect_batches(chunk_size=CHUNK, maintain_order=True)
+    return [rows.collect()] if _is_small(file) else rows.collect_batches(chunk_size=CHUNK, maintain_order=True)
+
+
+def _is_small(file: LiveFile) -> bool:
+    return file.rows <= MOST_ROWS and file.size <= BYTES_A_GROUP
 
 
 def _packed(first: list[pl.DataFrame], others: Iterable[pl.DataFrame], order: Sequence[str], schema: pa.Schema) -> Iterator[pa.Table]:

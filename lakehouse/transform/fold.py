@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SEQ, HASH = "_seq", "_hash"
 _ORDER = (SEQ, BATCH, HASH)
-_LIVES, _GONE, _END, _STARTS, _RUN = "_lives", "_gone", "_end", "_starts", "_run"
+_LIVES, _GONE, _END, _STARTS, _RUN, _THERE = "_lives", "_gone", "_end", "_starts", "_run", "_there"
 
 
 def row_hash(schema: pl.Schema, columns: Iterable[str]) -> pl.Expr:
@@ -161,6 +161,11 @@ def difference(old: pl.DataFrame, new: pl.DataFrame, identity: Sequence[str]) ->
     """
     names = list(identity)
     columns, old = new.columns, old.select(new.columns)
-    lost = old.join(new, on=columns, how="anti", nulls_equal=True).select(names)
-    stays = new.join(old, on=columns, how="semi", nulls_equal=True).join(lost, on=names, how="semi", nulls_equal=True)
-    return lost, pl.concat([new.join(old, on=columns, how="anti", nulls_equal=True), stays])
+    numbered = new.select(names).with_row_index(_THERE)
+    there = old.select(names).join(numbered, on=names, how="left", nulls_equal=True, maintain_order="left")[_THERE]
+    wanted = new.select(pl.all().gather(there))
+    same = pl.select(pl.all_horizontal([pl.lit(there.is_not_null()), *(pl.lit(old[name].eq_missing(wanted[name])) for name in columns)]))
+    stays = old.select(names).filter(same.to_series())
+    lost = old.select(names).filter(~same.to_series())
+    again = lost.join(stays, on=names, how="semi", nulls_equal=True)
+    return lost, new.join(stays.join(again, on=names, how="anti", nulls_equal=True), on=names, how="anti", nulls_equal=True)

@@ -11,7 +11,7 @@ from lakehouse.errors import ModelError
 from lakehouse.layout import BATCH, EXTRACTED_AT, IS_CURRENT, IS_DELETED, OP, TRUNCATE, VALID_FROM, VALID_TO, sequence
 from lakehouse.transform.changes import PLACE, Changes, then
 from lakehouse.transform.checks import BREAKS
-from lakehouse.transform.fold import SEQ, fold_current, fold_history, row_hash
+from lakehouse.transform.fold import HASH, SEQ, fold_current, fold_history, row_hash
 from lakehouse.transform.order import cursor_or_extraction
 from lakehouse.transform.rejects import UNCAST
 
@@ -85,18 +85,30 @@ class Versions:
         deleted = [pa.field(IS_DELETED, pa.bool_())] if self._as_row else []
         return pa.schema([*(self._given.field(name) for name in self.columns), *deleted, *spans, pa.field(BATCH, pa.int64())])
 
-    def of(self, rows: pl.LazyFrame, reason: Callable[[Sequence[str]], pl.Expr] | None = None, also: Sequence[str] = ()) -> pl.LazyFrame:
+    def of(
+        self, rows: pl.LazyFrame, reason: Callable[[Sequence[str]], pl.Expr] | None = None, also: Sequence[str] = (), *, hashed: bool = True
+    ) -> pl.LazyFrame:
         """The rows that the row-wise plan gave, as versions, each with the reason against it and the verdicts that it comes from.
 
         Args:
             rows: What the plan gave.
             reason: Makes `_reason` of the rows' columns, `_seq` among them; None where nobody asks.
             also: Other columns of the rows to keep.
+            hashed: Without, `_hash` is empty: where there are keys, `with_hashes` comes next.
         """
         placed = rows.with_columns(self._order().alias(SEQ))
         names = placed.collect_schema().names()
         judged = [name for name in names if name.startswith(BREAKS) or name == UNCAST]
-        return self._as_versions(placed, pl.col(SEQ), [*([reason(names)] if reason else []), *(pl.col(name) for name in (*judged, *also))])
+        kept = [*([reason(names)] if reason else []), *(pl.col(name) for name in (*judged, *also))]
+        return self._as_versions(placed, pl.col(SEQ), kept, hashed=hashed)
+
+    def with_hashes(self, versions: pl.DataFrame) -> pl.DataFrame:
+        """Versions that came without hashes, with those that their order needs: of what has key, sequence and batch in common."""
+        tied = versions.select(*self.keys, SEQ, BATCH).is_duplicated()
+        if not tied.any():
+            return versions
+        hashed = row_hash(versions.schema, self.columns)
+        return pl.concat([versions.filter(tied).with_columns(hashed), versions.filter(~tied)])
 
     def standing(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         """Rows of silver, as versions that stand for all those of their key that were consumed."""
@@ -104,7 +116,8 @@ class Versions:
         field = pa.schema([self._given.field(self.sequence)])
         kind = pl.DataFrame(pl.from_arrow(field.empty_table())).schema[self.sequence]
         own = pl.col(self.sequence) if self.stands else pl.lit(None, dtype=kind)
-        return self._as_versions(rows, pl.col(VALID_FROM) if self.history else own)
+        own = pl.col(VALID_FROM) if self.history else own
+        return self._as_versions(rows, own, hashed=False)  # no new version has the batch of one that was consumed
 
     def _order(self) -> pl.Expr:
         """What orders the versions of a key."""
@@ -113,13 +126,15 @@ class Versions:
         kind = pl.Date() if pa.types.is_date(self._given.field(self.sequence).type) else pl.Datetime("us", "UTC")
         return cursor_or_extraction(self.sequence, kind, self._metadata.cursor_zone)
 
-    def _as_versions(self, rows: pl.LazyFrame, order: pl.Expr, also: Sequence[pl.Expr] = ()) -> pl.LazyFrame:
+    def _as_versions(self, rows: pl.LazyFrame, order: pl.Expr, also: Sequence[pl.Expr] = (), *, hashed: bool) -> pl.LazyFrame:
         schema = rows.collect_schema()
         none = {OP: pl.lit(None, dtype=pl.String), EXTRACTED_AT: pl.lit(None, dtype=pl.Datetime("us", "UTC"))}
         marks = [pl.col(name) if name in schema else none[name].alias(name) for name in none] if self.marked else []
         places = [pl.col(name).alias(then(number)) for number, (name, _) in enumerate(self._then)]
         own = [order.alias(SEQ), *(mark for mark in marks if mark.meta.output_name() not in {each.meta.output_name() for each in also})]
-        return rows.select(*self.columns, BATCH, *own, *places, *also).with_columns(row_hash(schema, self.columns))
+        return rows.select(*self.columns, BATCH, *own, *places, *also).with_columns(
+            row_hash(schema, self.columns) if hashed else pl.lit("").alias(HASH)
+        )
 
     def ends(self, versions: pl.LazyFrame) -> pl.DataFrame | None:
         """When every older key ends, by all versions of the table: `_seq`, unique, and `_batch`; None where a row ends its own key only."""
@@ -142,7 +157,7 @@ class Versions:
 
     def rows(self, versions: pl.DataFrame) -> pl.DataFrame:
         """Versions without the fold's own columns."""
-        return versions.drop(SEQ, "_hash", OP, EXTRACTED_AT, strict=False)
+        return versions.drop(SEQ, HASH, OP, EXTRACTED_AT, strict=False)
 
     def undecided(self, came: pl.DataFrame, silver: pl.LazyFrame, greatest: int | None) -> pl.DataFrame:
         """The keys that what stands in silver cannot decide: those with a version not above all that was consumed, and gone ones.
