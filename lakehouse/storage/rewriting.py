@@ -149,7 +149,7 @@ def sections(table: Table, chosen: Rewriting, lost: pl.DataFrame, came: pl.DataF
     if is_history(schema):
         came, closed = came.filter(_OPEN), came.filter(~_OPEN)
         mixed = [file for file in chosen.touched if file.nulls.get(VALID_TO) != file.rows]
-    shares = _shares(chosen, came, order[0], history=is_history(schema))
+    shares = _shares(chosen, came, order, history=is_history(schema))
     for file in chosen.touched:
         own = [shares.pop(file.path)] if file.path in shares else []
         yield from _packed(own, _kept(table, chosen, file, lost, _OPEN if file in mixed else None), order, schema)
@@ -159,12 +159,12 @@ def sections(table: Table, chosen: Rewriting, lost: pl.DataFrame, came: pl.DataF
         yield from _packed([rest], [], order, schema)
 
 
-def _shares(chosen: Rewriting, came: pl.DataFrame, column: str, *, history: bool) -> dict[str, pl.DataFrame]:
+def _shares(chosen: Rewriting, came: pl.DataFrame, order: Sequence[str], *, history: bool) -> dict[str, pl.DataFrame]:
     """The rows that came, by the path of the touched file that they go to; under no path those that go to none."""
-    kind = came.schema[column]
     there = [file for file in chosen.files if not history or file.nulls.get(VALID_TO) != 0]
-    if not chosen.touched:
+    if not chosen.touched or not there:
         return {"": came}
+    column, kind = order[0], came.schema[order[0]]
     if not (has_order(kind) and all(column in file.least for file in there)):
         return {chosen.touched[-1].path: came}
     there.sort(key=lambda file: file.least[column])
@@ -188,7 +188,7 @@ def _kept(table: Table, chosen: Rewriting, file: LiveFile, lost: pl.DataFrame, w
 
 
 def _is_small(file: LiveFile) -> bool:
-    return file.rows <= MOST_ROWS and file.size <= BYTES_A_GROUP
+    return file.rows <= MOST_ROWS and file.size <= BYTES_A_GROUP // 2  # compressed: it may become several times as many
 
 
 def _packed(first: list[pl.DataFrame], others: Iterable[pl.DataFrame], order: Sequence[str], schema: pa.Schema) -> Iterator[pa.Table]:

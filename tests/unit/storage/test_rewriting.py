@@ -104,6 +104,15 @@ def test_a_source_may_call_a_column_of_its_own_so(tmp_path: Path) -> None:
     assert rows_of(table) == [(1, "yes", 9), (2, None, 4)]
 
 
+def test_a_key_comes_back_where_no_version_is_open(tmp_path: Path) -> None:
+    table = Store(tmp_path.as_uri()).create(schema=HISTORY)
+    old = pl.DataFrame([(1, 1, 2, False), (2, 1, 3, False)], schema=HISTORY.names, orient="row")
+    table.replace(to_batches(old, HISTORY), lambda: Commit("run", "test"))
+    new = pl.DataFrame([(1, 1, 4, False), (1, 7, None, True)], schema=HISTORY.names, orient="row")
+    assert table.apply(old.head(1), new, ["id", "valid_from"], Commit("run", "test")) == 1
+    assert rows_of(table) == [(1, 1, 4, False), (1, 7, None, True), (2, 1, 3, False)]
+
+
 @settings(max_examples=10, deadline=None)
 @given(st.lists(st.dictionaries(st.integers(0, 40), st.booleans(), min_size=1, max_size=9), max_size=4))
 def test_any_changes_give_the_rows_of_a_dictionary(tmp_path_factory: pytest.TempPathFactory, turns: list[dict[int, bool]]) -> None:
