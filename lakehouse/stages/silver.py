@@ -313,7 +313,7 @@ class _Folding:
             rows = roles.folded(again, roles.ends(self.taken()))
         else:
             rows = roles.folded(pl.concat([roles.standing(standing.lazy()).select(came.columns), ahead.lazy(), again], how="vertical"))
-        old = pl.concat([standing, silver.lookup(late)], how="vertical")
+        old = pl.concat([standing, silver.lookup(late)], how="vertical") if late.height else standing
         if self.quality.judges_table:
             touched = pl.concat([late, ahead.select(roles.keys)]).unique()
             old, rows = self._withheld(silver, touched, old, rows)
