@@ -233,7 +233,7 @@ class Table:
         tables = sections(self, chosen, lost, came)
         written = write_each(self._home, self._led(tables), self._effects, self.name)
         commit = replace(commit, facts={**commit.facts, "rewriting": chosen.facts})
-        self._commit(commit, written, chosen.touched, "apply")
+        self._commit(commit, written, chosen.removed, "apply")
         return len(chosen.touched)
 
     def _led(self, parts: Iterable[Rows]) -> Iterator[Rows]:

@@ -24,6 +24,8 @@ CHUNK, HELD = 131_072, 2
 """Rows at once of a large file; how many small files a lookup reads as a whole, since the change that follows does so anyhow."""
 MOST_ROWS, MOST_BYTES = ROWS_A_GROUP * 3 // 2, BYTES_A_GROUP * 3 // 2
 """What a file may grow to before it is cut."""
+LOOSE = 8
+"""How many files may be less than half full before they are put together: each change of a history leaves one of closed versions."""
 _PLACE, _OPEN = "_place", pl.col(IS_CURRENT).eq_missing(other=True)
 
 
@@ -66,6 +68,19 @@ class Rewriting:
     held: Mapping[str, pl.DataFrame] = field(default_factory=dict)
 
     @property
+    def loose(self) -> list[list[LiveFile]]:
+        """Files to put together, each list for itself: the smallest, where many are less than half full; of a history those of one kind."""
+        touched = {file.path for file in self.touched}
+        small = [file for file in self.files if file.rows < ROWS_A_GROUP // 2 and file.path not in touched]
+        kinds = [[file for file in small if (file.nulls.get(VALID_TO) == 0) is closed] for closed in (False, True)]
+        return [sorted(kind, key=lambda file: file.rows)[: 2 * LOOSE] for kind in kinds if len(kind) > LOOSE]
+
+    @property
+    def removed(self) -> list[LiveFile]:
+        """The files that other ones take the place of."""
+        return [*self.touched, *(file for files in self.loose for file in files)]
+
+    @property
     def facts(self) -> dict[str, Any]:
         """As the commit tells it."""
         return {
@@ -74,6 +89,7 @@ class Rewriting:
             "files_there": len(self.files),
             "rows_rewritten": sum(file.rows for file in self.touched),
             "found_by": self.found_by,
+            "files_put_together": len(self.removed) - len(self.touched),
         }
 
 
@@ -157,6 +173,8 @@ def sections(table: Table, chosen: Rewriting, lost: pl.DataFrame, came: pl.DataF
         yield from _packed([], _kept(table, chosen, file, lost, ~_OPEN), order, schema)
     for rest in (closed, *shares.values()):
         yield from _packed([rest], [], order, schema)
+    for files in chosen.loose:
+        yield from _packed([], table.scan(files).collect_batches(chunk_size=CHUNK, maintain_order=True), order, schema)
 
 
 def _shares(chosen: Rewriting, came: pl.DataFrame, order: Sequence[str], *, history: bool) -> dict[str, pl.DataFrame]:

@@ -81,7 +81,14 @@ def test_rows_that_were_looked_up_are_not_searched_again(store: Store) -> None:
     assert table.lookup(pl.DataFrame({"id": [3, 7]})).rows() == [(3, "Bonn")]
     table.apply(pl.DataFrame({"id": [3]}), pl.DataFrame({"id": [3], "city": ["Ulm"]}), ["id"], Commit("run", "test"))
     facts = json.loads(table.history(1)[0]["lakehouse"])["rewriting"]
-    assert facts == {"strategy": "copy-on-write", "files_touched": 1, "files_there": 2, "rows_rewritten": 2, "found_by": "lookup"}
+    assert facts == {
+        "strategy": "copy-on-write",
+        "files_touched": 1,
+        "files_there": 2,
+        "rows_rewritten": 2,
+        "found_by": "lookup",
+        "files_put_together": 0,
+    }
     assert rows_of(store.again().open()) == [(1, "Rome"), (2, "Oslo"), (3, "Ulm"), (9, "Lima")]
 
 

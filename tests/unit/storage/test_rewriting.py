@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lakehouse.model.run import Commit
+from lakehouse.storage import parquet, rewriting
 from lakehouse.storage.delta import Table
 from lakehouse.storage.frames import to_batches
 from tests.stores import Store, rows_of
@@ -24,9 +25,9 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lakehouse.storage.parquet.ROWS_A_GROUP", 4)
-    monkeypatch.setattr("lakehouse.storage.rewriting.ROWS_A_GROUP", 4)
-    monkeypatch.setattr("lakehouse.storage.rewriting.MOST_ROWS", 6)
+    monkeypatch.setattr(parquet, "ROWS_A_GROUP", 4)
+    monkeypatch.setattr(rewriting, "ROWS_A_GROUP", 4)
+    monkeypatch.setattr(rewriting, "MOST_ROWS", 6)
 
 
 def cities(folder: Path, ids: list[int]) -> Table:
@@ -102,6 +103,17 @@ def test_a_source_may_call_a_column_of_its_own_so(tmp_path: Path) -> None:
     table.replace(to_batches(rows, schema), lambda: Commit("run", "test"))
     table.apply(rows.head(1), rows.head(1).with_columns(valid_to=pl.lit(9, pl.Int64)), ["id"], Commit("run", "test"))
     assert rows_of(table) == [(1, "yes", 9), (2, None, 4)]
+
+
+def test_many_small_files_are_put_together(tmp_path: Path) -> None:
+    table = Store(tmp_path.as_uri()).create(schema=HISTORY)
+    for turn in range(20):
+        there = table.lookup(pl.DataFrame({"id": [1]}), current=True)
+        closed = there.with_columns(valid_to=pl.lit(turn, pl.Int64), is_current=pl.lit(value=False))
+        new = pl.DataFrame([(1, turn, None, True)], schema=there.schema, orient="row")
+        table.apply(there, pl.concat([closed, new]), ["id", "valid_from"], Commit("run", "test"))
+        assert len(table.files()) <= 10
+    assert sorted(rows_of(table)) == sorted([(1, turn, turn + 1, False) for turn in range(19)] + [(1, 19, None, True)])
 
 
 def test_a_key_comes_back_where_no_version_is_open(tmp_path: Path) -> None:
