@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from lakehouse.layout import BATCH, DEFINITION, EXTRACTED_AT, FAILED_CHECKS, IS_CURRENT, OP, ROW_HASH, RUN_ID, TRUNCATE, consumed
 from lakehouse.model.run import Commit, Step
-from lakehouse.quality.judging import Quality, alone, counts_after, failed, require_none_stops, taken, world_of
+from lakehouse.quality.judging import Quality, counts_after, failed, require_none_stops, taken, world_of
 from lakehouse.quality.rejects import OutOfStepError, Rejects
 from lakehouse.storage.frames import to_batches
 from lakehouse.transform.fold import difference, row_hash
@@ -21,15 +21,12 @@ from lakehouse.transform.versions import Versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from contextlib import AbstractContextManager
 
-    from lakehouse.engines.duck import Session
     from lakehouse.lake import Lake
     from lakehouse.model.table import Table as Metadata
     from lakehouse.quality.judging import World
     from lakehouse.storage.delta import Table
 
-    Engine = Callable[[], AbstractContextManager[Session]]
     Above = Callable[[int], pl.LazyFrame]
 
 _BYTES_A_VALUE = 24
@@ -133,14 +130,14 @@ def require_fresh(lake: Lake, metadata: Metadata) -> None:
         require_none_stops(found, f"silver.{metadata.name}")
 
 
-def fold_in_memory(metadata: Metadata, bronze: pl.DataFrame, engine: Engine) -> Built:
+def fold_in_memory(metadata: Metadata, bronze: pl.DataFrame, world: World) -> Built:
     """What silver is of these rows of bronze, by the very path that a run in the lake takes; for tests of people and of properties.
 
     Args:
         metadata: The table.
         bronze: Its rows: the source's columns, and of the lake's own `_batch`, `_run_id`, `_extracted_at`, `_op` those that matter;
             without them all rows came with batch 1, at the beginning of 1970, as the source showed them.
-        engine: Opens a session of the SQL engine, as `Lake.engine` does; asked only where the table needs one.
+        world: What its rules look at, and what opens a session of the SQL engine where the table needs one.
 
     Raises:
         QualityError: A rule would hold the commit back.
@@ -153,7 +150,7 @@ def fold_in_memory(metadata: Metadata, bronze: pl.DataFrame, engine: Engine) -> 
     }
     bronze = bronze.with_columns(stamp.alias(name) for name, stamp in stamps.items() if name not in bronze.columns)
     schema = pa.schema(bronze.clear().to_arrow(compat_level=pl.CompatLevel.oldest()).schema)
-    with _Folding(metadata, schema, lambda above: bronze.lazy().filter(pl.col(BATCH) > above), alone(engine)) as folding:
+    with _Folding(metadata, schema, lambda above: bronze.lazy().filter(pl.col(BATCH) > above), world) as folding:
         quality = folding.quality
         quality.count(folding.versions())
         rows = pl.concat(folding.built(1))

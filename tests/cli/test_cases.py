@@ -93,6 +93,23 @@ def test_a_selection_of_nothing(project: Project) -> None:
     assert "Did you mean 'users'?" in done.err
 
 
+def test_a_rule_about_another_table_is_judged_where_the_case_gives_it(project: Project) -> None:
+    users = "metadata/tables/shop/orders.yml"
+    text = (project.folder / users).read_text() + "  placed: {foreign_key: {columns: user_id, table: users}, else: quarantine}\n"
+    project.write(users, text)
+    rows = (f"{{order_id: {n}, user_id: {user}, amount: 1, ordered_at: 2024-01-01}}" for n, user in ((1, 1), (2, 9)))
+    orders = f"bronze: [{', '.join(rows)}]"
+    both = "[{order_id: 1}, {order_id: 2}]"
+    one_of_them = "[{order_id: 1}]\n    expect_rejects: [{reason: foreign_key, rules: placed}]"
+    for given, expect in (
+        (f"{{{orders}, silver.users: [{{user_id: 1, updated_at: 2024-01-01}}]}}", one_of_them),
+        (f"{{{orders}, bronze.users: [{{user_id: 1, updated_at: 2024-01-01}}]}}", one_of_them),
+        (f"{{{orders}}}", both),
+    ):
+        done = cases(project, one("table: silver.orders", given, expect)).call("test")
+        assert done.code == 0, done.out + done.err
+
+
 def test_what_differs_is_told(project: Project) -> None:
     text = one(
         "table: silver.orders",
