@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from lakehouse import Lakehouse
 from tests.cli.project import Project
 
+PAGE = Path(__file__).parents[2] / "docs" / "testing.md"
 FILE = "metadata/tests/shop.yml"
 GOOD = """\
 cases:
@@ -64,6 +66,13 @@ def test_cases_that_hold(project: Project) -> None:
     assert "3 passed" in done.out
     assert not (project.folder / "lake").exists()
     assert project.call("validate").code == 0
+
+
+def test_the_cases_of_the_page(project: Project) -> None:
+    table, text = re.findall(r"^```yaml\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    project.write("metadata/tables/shop/people.yml", table)
+    done = cases(project, text).call("test", "-o", "json").json
+    assert [case["status"] for case in done["cases"]] == ["passed", "passed"], done
 
 
 def test_its_json(project: Project) -> None:
