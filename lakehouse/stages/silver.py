@@ -205,6 +205,14 @@ class _Folding:
         """All versions that no rule keeps out, as the fold takes them."""
         return taken(self.versions())
 
+    def taken_of(self, keys: pl.DataFrame) -> pl.LazyFrame:
+        """Those of these keys; where silver writes keys as bronze does, no other row is cleaned and judged for it."""
+        own, silver = list(self._metadata.keys), list(self.roles.keys)
+        if not (self._rowwise.needed and self._rowwise.keeps_keys):
+            return self.taken().join(keys.lazy(), on=silver, how="semi")
+        rows = self._above(0).join(keys.lazy(), left_on=own, right_on=silver, how="semi")
+        return taken(self.roles.of(self._through(rows, self._rowwise), self.quality.reason))
+
     def pointing(self, batches: Sequence[int] | None = None, above: int = 0) -> pl.LazyFrame:
         """The versions (of some batches) with the reasons against them and what points to their rows in bronze."""
         own = [name for name in self._bronze.names if name not in TECHNICAL]
@@ -302,7 +310,7 @@ class _Folding:
         late = came.select(roles.keys).unique() if roles.again else roles.undecided(came, silver.scan(), silver.number(roles.sequence_id))
         if not rejects.is_empty():
             late = pl.concat([late, self.quality.pointed(rejects, self.pointing).select(late.columns)]).unique()
-        again = self.taken().join(late.lazy(), on=roles.keys, how="semi")
+        again = self.taken_of(late)
         ahead = came.join(late, on=roles.keys, how="anti")
         standing = silver.scan().join(ahead.select(roles.keys).unique().lazy(), on=roles.keys, how="semi")
         if roles.history:

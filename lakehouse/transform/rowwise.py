@@ -76,6 +76,17 @@ class Rowwise:
         return f"select {_listed({**passing, **self._uncast, **{name: text for name, (text, _) in self._marks.items()}})} from ({rows})"
 
     @property
+    def keeps_keys(self) -> bool:
+        """Whether silver has the values of keys just as bronze has them."""
+        return RESCUED not in self.bronze.names and not any(self._written_otherwise)
+
+    @property
+    def _written_otherwise(self) -> list[bool]:
+        """For each key, whether cleaning changes its values."""
+        keys = [field for field in self.bronze if field.name in self.table.keys]
+        return [self.table.writes_otherwise(key.name, is_text=_is_text(key)) for key in keys]
+
+    @property
     def respells(self) -> bool:
         """Whether several keys of the source can be one of silver, and a tombstone of the lake can end one of them."""
         return bool(self._spelling)
@@ -84,7 +95,7 @@ class Rowwise:
     def _spelling(self) -> dict[str, str]:
         """The keys of rows and of the lake's own tombstones as bronze has them; NULL where any is."""
         keys = [field for field in self.bronze if field.name in self.table.keys]
-        if OP not in self.bronze.names or not any(self.table.writes_otherwise(field.name, is_text=_is_text(field)) for field in keys):
+        if OP not in self.bronze.names or not any(self._written_otherwise):
             return {}
         texts = [f"cast({quote(field.name)} as varchar)" for field in keys]
         return {SPELLING: " || ' ' || ".join(f"length({text}) || ':' || {text}" for text in texts)}
