@@ -1,11 +1,12 @@
 """Commands as processes of their own that need not import everything anew: a process that has, forks for each.
 
-What is loaded before the fork starts no thread of its own that matters after it; the engines are loaded by each command itself.
+What is loaded before the fork starts no thread that a command needs; the engines start theirs in each command itself.
 """
 
 from __future__ import annotations
 
 import atexit
+import gc
 import json
 import os
 import signal
@@ -16,7 +17,9 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 from typing import NoReturn
 
 SIZE = 1 << 20
@@ -72,7 +75,7 @@ def _serve(link: socket.socket) -> None:
     while True:
         asked, given, _, _ = socket.recv_fds(link, SIZE, 2)
         if not asked:
-            sys.exit()
+            os._exit(0)
         out, err = given
         pid = os.fork()
         if not pid:
@@ -103,19 +106,26 @@ def _become(asked: dict[str, object], out: int, err: int) -> None:
 
 
 def main() -> NoReturn:
-    """Serve, and in each child run the command line."""
-    import duckdb  # noqa: F401, PLC0415
-    import psycopg2  # noqa: F401, PLC0415
-    import pyarrow.compute  # noqa: PLC0415
-    import pyarrow.parquet  # noqa: F401, PLC0415
+    """Serve, and in each child run the command line.
 
-    import lakehouse.catalog.load  # noqa: PLC0415
-    import lakehouse.cli.main  # noqa: PLC0415
-    import lakehouse.sources.connect  # noqa: PLC0415
-    import lakehouse.sources.database  # noqa: PLC0415
+    What is imported has started no pool of threads yet: Polars, delta-rs and DuckDB start theirs at the first query, in the child.
+    A child does not tear down what it never made: that costs as much as a short command.
+    """
+    import lakehouse  # noqa: PLC0415
+    from lakehouse.cli.main import main as command_line  # noqa: PLC0415
 
+    for module in walk_packages(lakehouse.__path__, "lakehouse."):
+        if not module.name.endswith("__main__"):
+            import_module(module.name)
+    for name in ("connectorx", "duckdb", "psycopg", "psycopg2", "pyarrow.compute", "pyarrow.parquet", "rich.table"):
+        import_module(name)
+    gc.collect()
+    gc.freeze()
     _serve(socket.socket(fileno=int(sys.argv[1])))
-    sys.exit(lakehouse.cli.main.main())
+    code = command_line()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":

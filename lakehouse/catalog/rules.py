@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import difflib
+from datetime import date
 from typing import TYPE_CHECKING
 
 from lakehouse.catalog.select import check_aggregate, check_condition, condition_columns
+from lakehouse.model.cleaning import NUMBERS, TIMES
+from lakehouse.model.value import typed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from lakehouse.catalog.catalog import Catalog
     from lakehouse.model.expectation import Expectation
+    from lakehouse.model.types import DataType
 
 Found = tuple[tuple[str, ...], str, str]
 """A key below `expect`, what is wrong there, and a hint."""
@@ -41,6 +45,7 @@ def rule_faults(catalog: Catalog, table: str, columns: Iterable[str], known: Ite
             for column in unknown:
                 close = difflib.get_close_matches(column, there, n=1)
                 yield at, f"names {column!r}; there are: {', '.join(there)}", f"did you mean {close[0]!r}?" if close else ""
+        yield from ((at, what, "") for what in _mistyped(rule, catalog.tables[table].shown))
         if rule.foreign_key:
             yield from _pointing(catalog, rule, (*at,), set(known))
 
@@ -50,6 +55,25 @@ def _sql(fault: str | None, text: str, columns: list[str]) -> list[str]:
         return [fault] if fault else []
     unknown = sorted(name for name in condition_columns(text) if name.lower() not in {column.lower() for column in columns})
     return [f"names {', '.join(unknown)}; there are: {', '.join(columns)}"] if unknown else []
+
+
+def _mistyped(rule: Expectation, shown: Mapping[str, DataType]) -> Iterator[str]:
+    """What cannot be compared with the column, whose type is declared."""
+    given = rule.in_set or rule.range or rule.freshness
+    kind = None if given is None else shown.get(given.column)
+    if given is None or kind is None:
+        return
+    if rule.freshness:
+        if kind.name not in TIMES:
+            yield f"{given.column} is a {kind}, which is no time"
+        return
+    values = rule.in_set.values if rule.in_set else (rule.range.min, rule.range.max) if rule.range else ()
+    for value in values:
+        try:
+            typed(value.isoformat() if isinstance(value, date) else value, kind)
+        except ValueError as exc:
+            if not (kind.name in NUMBERS and isinstance(value, int | float) and not isinstance(value, bool)):
+                yield f"{given.column} is compared with what it cannot be: {exc}"
 
 
 def _named(rule: Expectation) -> tuple[str, ...]:

@@ -35,6 +35,9 @@ _CLOCKS = (
     *(exp.Rand, exp.Randn, exp.Uuid, exp.CurrentTimestamp, exp.CurrentDate),
     *(exp.CurrentTime, exp.CurrentDatetime, exp.Localtime, exp.Localtimestamp),
 )
+_IN_RULES = {"error", "current_user", "current_role", "session_user", "user", "current_schema", "current_schemas", "current_database"}
+_IN_RULES |= {"current_catalog", "current_query"}
+"""What no rule may ask besides: a value would stand in an error, or the answer is not the row's."""
 _DEEP = "it is nested too deeply"
 
 
@@ -174,13 +177,16 @@ def _check_expression(text: str, kind: str, without: tuple[type[exp.Expr], ...],
     except (ParseError, TokenError) as exc:
         return f"no SQL {kind}: {str(exc).splitlines()[0]}"
     node = statements[0] if len(statements) == 1 else None
-    if node is None or any(part.comments for part in node.walk()):
-        return f"expected one {kind}, without comments"
+    if node is None or text.rstrip().endswith(";") or any(part.comments for part in node.walk()):
+        return f"expected one {kind}, without comments and without a semicolon"
     if isinstance(node, exp.Query | exp.DML | exp.DDL | exp.Command) or node.find(*without):
         return f"expected a{'n' * (kind != 'condition')} {kind} {over}, without queries, {named}"
+    if node.find(exp.Columns) or (kind != "aggregate" and node.find(exp.Star)):
+        return f"expected a{'n' * (kind != 'condition')} {kind} of named columns, given * or columns()"
     for function in node.find_all(exp.Func):
         name = function.name.lower() if isinstance(function, exp.Anonymous) else function.sql_name().lower()
-        if name in _FORBIDDEN_FUNCTIONS | _NOT_REPEATABLE or isinstance(function, _CLOCKS):
+        of_today = name == "age" and len(list(function.iter_expressions())) == 1
+        if of_today or name in _FORBIDDEN_FUNCTIONS | _NOT_REPEATABLE | _IN_RULES or isinstance(function, _CLOCKS):
             return f"function {name} is not allowed in a rule"
     return None
 

@@ -98,7 +98,7 @@ app.command()(loads.stream)
 app.command()(reconcile)
 app.command()(quality)
 app.add_typer(rejects, name="rejects")
-app.command()(why)
+app.command(context_settings={"ignore_unknown_options": True})(why)  # a key may begin with -
 app.command("test")(cases)
 
 

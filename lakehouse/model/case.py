@@ -33,7 +33,7 @@ class Case(Frozen):
     given: dict[Input, list[Row] | list[list[Row]]] = Field(default_factory=dict)
     """What there is. For a silver table `bronze`: its rows, or a list of batches of rows; `_op: delete` marks a tombstone, `_extracted_at`
     says when a row was read. For a model `silver.<table>`, `bronze.<table>` or `gold.<model>`; what is not given is made of what is,
-    or empty."""
+    or empty. A rule of a table that points to another one is judged where that one is given."""
     types: dict[ColumnName, TypeName] = Field(default_factory=dict)
     """The types of columns that the tables' own files do not declare."""
     expect: list[dict[RowColumn, Scalar | Row]]

@@ -133,6 +133,10 @@ class Cleaning(Frozen):
         """What silver calls a column of the source."""
         return (self.columns[name].rename or name) if name in self.columns else name
 
+    def writes_otherwise(self, key: str, *, is_text: bool) -> bool:
+        """Whether silver writes the values of a key otherwise than the source, so that two of them can become one."""
+        return (is_text and self.normalize_keys.changes) or (key in self.columns and self.columns[key].cleans)
+
     @property
     def shown(self) -> dict[str, DataType]:
         """The columns that conditions may name, with their types in silver; empty where the file does not tell them."""

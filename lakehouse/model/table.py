@@ -231,13 +231,12 @@ class Table(Applying, Cleaning):
             self._agree_on_cursor()
             if len({name.lower() for name in self.columns}) < len(self.columns):
                 raise Misfit("two names differ only in case", "columns")
-            if twin := self.twin():
-                raise Misfit(f"silver would have two columns {twin!r}", "derive" if self.derive else "columns")
-            taken = {VALID_FROM, VALID_TO, IS_CURRENT, *([IS_DELETED] if self.deletes.as_row else [])} & {
-                name.lower() for name in self.shown
-            }
-            if taken:
-                raise Misfit(f"uses {', '.join(sorted(taken))}, which the lake's own columns are called", "columns")
+        if twin := self.twin():
+            raise Misfit(f"silver would have two columns {twin!r}", "derive" if self.derive else "columns")
+        own = {VALID_FROM, VALID_TO, IS_CURRENT, *([IS_DELETED] if self.deletes.as_row else [])}
+        for word, names in (("columns", self.shown.keys() - self.derive.keys()), ("derive", self.derive)):
+            if taken := own & {name.lower() for name in names}:
+                raise Misfit(f"uses {', '.join(sorted(taken))}, which the lake's own columns are called", word)
 
     def _agree_on_cursor(self) -> None:
         if self.cursor is None:

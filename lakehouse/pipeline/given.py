@@ -14,6 +14,7 @@ from lakehouse.errors import Fault, LakehouseError
 from lakehouse.layout import BATCH, EXTRACTED_AT, IS_CURRENT, IS_INFERRED, OP, RUN_ID, VALID_FROM, VALID_TO
 from lakehouse.model.types import DataType
 from lakehouse.model.value import typed
+from lakehouse.quality.judging import without_lake
 from lakehouse.stages.gold import build_in_memory
 from lakehouse.stages.silver import fold_in_memory
 from lakehouse.storage.frames import to_batches
@@ -117,7 +118,14 @@ class Given:
             row.setdefault(RUN_ID, "")
             row.setdefault(EXTRACTED_AT, (READ_FROM + timedelta(days=batch - 1)).isoformat())
         bronze = self.rows(schema, [(at, row) for at, _, row in rows], f"bronze.{name}")
-        return fold_in_memory(metadata, pl.DataFrame(pl.from_arrow(bronze)), self._session)
+        told = {given.rpartition(".")[2] for given in self.case.given}
+        tables = {parent: about for parent, about in self.catalog.tables.items() if parent in told}
+        return fold_in_memory(metadata, pl.DataFrame(pl.from_arrow(bronze)), without_lake(self._session, tables, self._parent))
+
+    def _parent(self, session: Session, name: str, view: str) -> pa.Schema:
+        rows = self.table("silver", name)
+        session.show(view, rows)
+        return rows.schema
 
     def _bronze_schema(self, name: str, rows: Sequence[Row]) -> pa.Schema:
         """The table's columns as declared; of a table that declares none, those that the case names, typed by it or by their values."""

@@ -15,9 +15,11 @@ from lakehouse.model.life import Life, Observation
 from lakehouse.model.value import literal, typed
 from lakehouse.storage.frames import to_batches
 from lakehouse.transform.arrow import lake_type
+from lakehouse.transform.cleaning import normalized
 from lakehouse.transform.fold import HASH, SEQ, row_hash
 from lakehouse.transform.life import became
 from lakehouse.transform.names import quote
+from lakehouse.transform.respelled import without_respelled
 from lakehouse.transform.rowwise import Rowwise
 from lakehouse.transform.versions import Versions
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 REJECTS, ROW_HASH = "rejects", "_row_hash"
 TECHNICAL = (BATCH, RUN_ID, EXTRACTED_AT, OP)
 LAYERS = ("bronze", "silver")
+_AT = "_at"
 
 
 def why(lake: Lake, name: str, words: Sequence[str]) -> Life:
@@ -103,7 +106,17 @@ class _Row:
                 found[name] = word if kind is None else typed(word, kind)
             except ValueError as exc:
                 raise UsageError(f"the value of {name} cannot be one: {exc}", where=where) from exc
-        return found
+        return self._as_silver_writes(found)
+
+    def _as_silver_writes(self, key: dict[str, Any]) -> dict[str, Any]:
+        """The key whose texts are written as silver writes keys (`normalize_keys`), so that it may be asked for as the source has it."""
+        how = self._metadata.normalize_keys
+        texts = {name: normalized(literal(value), how) for name, value in key.items() if isinstance(value, str)}
+        if not texts or not how.changes:
+            return key
+        with self._lake.engine() as engine:
+            (row,) = engine.rows("select " + ", ".join(f"{sql} as {quote(name)}" for name, sql in texts.items())).to_pylist()
+        return {**key, **row}
 
     @property
     def _condition(self) -> str:
@@ -130,7 +143,8 @@ class _Row:
         if roles.history and VALID_FROM in standing.columns:
             standing = standing.sort(VALID_FROM)
         life.silver, life.silver_version = standing.to_dicts(), None if silver is None else silver.version
-        seen = seen.with_columns(row_hash(seen.schema, roles.columns))
+        seen = seen.with_columns(row_hash(seen.schema, roles.columns)).with_row_index(_AT)
+        kept = set(without_respelled(seen.lazy(), roles.keys).collect()[_AT]) if self._plan.respells else set(seen[_AT])
         order = roles.of(seen.lazy()).select(BATCH, HASH, SEQ).unique(maintain_order=True).collect()
         ordered = seen.join(order, on=[BATCH, HASH], how="left", maintain_order="left").sort(SEQ, BATCH, HASH, maintain_order=True)
         versions = ordered.to_dicts()
@@ -142,6 +156,8 @@ class _Row:
         for version in versions:
             broken = [reject for hashed, reject in pointers if (reject["batch"], hashed) == (version[BATCH], version[HASH])]
             word, text = became(version, versions, life.silver, consumed=done, history=roles.history, refused=_told(broken))
+            if version[_AT] not in kept and word == "end":
+                word, text = "no change", "the source shows the key in another way still"
             by = next((number for reach, number in taken if reach >= version[BATCH]), None)
             read = next((entry for entry in reads.values() if entry["batch"] == version[BATCH]), {})
             life.bronze.append(
@@ -192,7 +208,9 @@ class _Row:
             return pl.DataFrame(pl.from_arrow(engine.rows(self._plan.query("rows_of_bronze"))))
 
     def _sql(self) -> list[dict[str, str]]:
-        name, plain = self._metadata.name, all(self._plan.named(key) == key for key in self._metadata.keys)
+        name, keys, columns = self._metadata.name, self._metadata.keys, self._metadata.columns
+        plain = not self._metadata.normalize_keys.changes
+        plain = plain and not any(key in columns and (columns[key].cleans or columns[key].rename) for key in keys)
         order = quote(VALID_FROM) if self._roles.history else quote(BATCH)
         here = [{"layer": f"silver.{name}", "sql": f"select * from silver.{name} where {self._condition} order by {order}"}]
         if plain:

@@ -41,14 +41,14 @@ class World:
     Attributes:
         engine: Opens a session of the SQL engine.
         tables: The metadata of the tables that foreign keys point to.
-        silver: The handle on a silver table, or None where there is none yet.
+        parent: Shows a silver table in a session under a name, and gives its schema; None where there is no such table yet.
         past: The newest recorded values of a rule: (table, rule, how many at most).
         now: The run's clock.
     """
 
     engine: Callable[[], AbstractContextManager[Session]]
     tables: Mapping[str, Metadata]
-    silver: Callable[[str], Table | None]
+    parent: Callable[[Session, str, str], pa.Schema | None]
     past: Callable[[str, str, int], list[float]]
     now: Callable[[], datetime]
 
@@ -61,12 +61,26 @@ def world_of(lake: Lake) -> World:
         recorded = lake.ledger.quality().filter(mine).select("ordinal", "value").collect()
         return [float(value) for value in recorded.sort("ordinal")["value"].tail(count)]
 
-    return World(lake.engine, lake.catalog.tables, lambda name: lake.table("silver", name), past, lake.now)
+    def parent(session: Session, name: str, view: str) -> pa.Schema | None:
+        table = lake.table("silver", name)
+        if table is not None:
+            session.table(view, table.schema, [file.uri for file in table.files()])
+        return None if table is None else table.schema
+
+    return World(lake.engine, lake.catalog.tables, parent, past, lake.now)
 
 
-def alone(engine: Callable[[], AbstractContextManager[Session]]) -> World:
-    """The world of one table without a lake: no other table, no past, and the beginning of 1970."""
-    return World(engine, {}, lambda _: None, lambda *_: [], lambda: datetime(1970, 1, 1, tzinfo=UTC))
+def no_parent(_session: Session, _name: str, _view: str) -> None:
+    """There is no other table."""
+
+
+def without_lake(
+    engine: Callable[[], AbstractContextManager[Session]],
+    tables: Mapping[str, Metadata] | None = None,
+    parent: Callable[[Session, str, str], pa.Schema | None] = no_parent,
+) -> World:
+    """The world of tables in memory: no past, and the beginning of 1970; rules about a table that is not among `tables` are not judged."""
+    return World(engine, tables or {}, parent, lambda *_: [], lambda: datetime(1970, 1, 1, tzinfo=UTC))
 
 
 class Quality:
@@ -118,7 +132,8 @@ class Quality:
         self.dropped += found["dropped"]
         self.rejected += found["left"] - found["dropped"]
         self.greatest = max((each for each in (self.greatest, found["greatest"]) if each is not None), default=None)
-        self._add({name: (found[name], found["judged"], tuple(found[f"{name}!"])) for name in self.rules if f"{name}!" in found})
+        verdicts = {name: f"{BREAKS}{name}" for name, rule in self.rules.items() if rule.judges_versions}
+        self._add({name: (found[verdict], found["judged"], tuple(found[f"{verdict}!"])) for name, verdict in verdicts.items()})
 
     def _add(self, found: Mapping[str, Counts]) -> None:
         for name, (failed, judged, shown) in found.items():
@@ -143,7 +158,12 @@ class Quality:
             self._add(judge_rows(session, self._about, self._published, schema, to_batches(judged, schema)))
 
     def _current(self, rows: pl.DataFrame) -> pl.DataFrame:
-        return _living(rows.lazy(), history=self._roles.history).collect()
+        return self._living(rows.lazy()).collect()
+
+    def _living(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+        """The rows that say what is, of a history and of deletes that are kept as rows; a source may have an `is_deleted` of its own."""
+        rows = rows.filter(pl.col(IS_CURRENT)) if self._roles.history else rows
+        return rows.filter(~pl.col(IS_DELETED)) if self._metadata.deletes.as_row else rows
 
     def show(self, rows: pl.DataFrame) -> None:
         """Let the rules over the whole table see rows that will be in it; of a history those that would be current."""
@@ -157,7 +177,7 @@ class Quality:
         rows = silver.scan()
         if self._roles.keys and not gone.is_empty():
             rows = rows.join(gone.select(self._roles.keys).lazy(), on=list(self._roles.keys), how="anti", nulls_equal=True)
-        rows = _living(rows, history=self._roles.history)
+        rows = self._living(rows)
         needed = [name for name in silver.schema.names if name in {*self._roles.columns, BATCH, VALID_FROM}]
         for part in rows.select(needed).collect_batches(chunk_size=131_072):
             self._table().add(to_batches(self._placed(part), self._judged_schema))
@@ -166,7 +186,7 @@ class Quality:
         """Remember how many current rows there are, for rules about their change."""
         if any(rule.row_count for rule in self.rules.values()):
             rows = silver.scan()
-            self._before = int(_living(rows, history=self._roles.history).select(pl.len()).collect().item())
+            self._before = int(self._living(rows).select(pl.len()).collect().item())
 
     @property
     def _place(self) -> str | None:
@@ -228,14 +248,15 @@ class Quality:
             key = rule.foreign_key
             if key is None or key.table == self._metadata.name:
                 continue
-            parent = self._world.silver(key.table)
-            columns = ", ".join(quote(column) for column in key.to)
-            if parent is None:
-                found[name] = f"(select {', '.join(f'null as {quote(column)}' for column in key.to)} where false)"
-                continue
             view = f"silver.{quote(key.table)}"
-            self._open().table(view, parent.schema, [file.uri for file in parent.files()])
-            shown = [IS_CURRENT] * (IS_CURRENT in parent.schema.names) + [f"not {IS_DELETED}"] * (IS_DELETED in parent.schema.names)
+            schema = self._world.parent(self._open(), key.table, view)
+            columns = ", ".join(quote(column) for column in key.to)
+            if schema is None:
+                own = ", ".join(f"{quote(mine)} as {quote(theirs)}" for mine, theirs in zip(key.columns, key.to, strict=True))
+                found[name] = f"(select {own} from _judged where false)"
+                continue
+            metadata = self._world.tables[key.table]
+            shown = [IS_CURRENT] * (metadata.history == "scd2") + [f"not {IS_DELETED}"] * metadata.deletes.as_row
             now = f" where {' and '.join(shown)}" if shown else ""
             found[name] = f"(select {columns} from {view}{now})"
         return found
@@ -293,12 +314,6 @@ def _resolved(metadata: Metadata, tables: Mapping[str, Metadata]) -> dict[str, E
             to = key.to or (metadata if key.table == metadata.name else tables[key.table]).silver_keys
             found[name] = rule.model_copy(update={"foreign_key": key.model_copy(update={"to": to})})
     return found
-
-
-def _living(rows: pl.LazyFrame, *, history: bool) -> pl.LazyFrame:
-    """The rows that say what is, of a history and of deletes that are kept as rows."""
-    rows = rows.filter(pl.col(IS_CURRENT)) if history else rows
-    return rows.filter(~pl.col(IS_DELETED)) if IS_DELETED in rows.collect_schema().names() else rows
 
 
 def taken(versions: pl.LazyFrame) -> pl.LazyFrame:

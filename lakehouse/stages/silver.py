@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from lakehouse.layout import BATCH, DEFINITION, EXTRACTED_AT, FAILED_CHECKS, OP, ROW_HASH, RUN_ID, TRUNCATE, consumed
 from lakehouse.model.run import Commit, Step
-from lakehouse.quality.judging import Quality, alone, counts_after, failed, require_none_stops, taken, world_of
+from lakehouse.quality.judging import Quality, counts_after, failed, require_none_stops, taken, world_of
 from lakehouse.quality.rejects import OutOfStepError, Rejects
 from lakehouse.storage.frames import to_batches
 from lakehouse.transform.fold import difference, row_hash
@@ -22,15 +22,12 @@ from lakehouse.transform.versions import Versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from contextlib import AbstractContextManager
 
-    from lakehouse.engines.duck import Session
     from lakehouse.lake import Lake
     from lakehouse.model.table import Table as Metadata
     from lakehouse.quality.judging import World
     from lakehouse.storage.delta import Table
 
-    Engine = Callable[[], AbstractContextManager[Session]]
     Above = Callable[[int], pl.LazyFrame]
 
 _BYTES_A_VALUE = 24
@@ -134,14 +131,14 @@ def require_fresh(lake: Lake, metadata: Metadata) -> None:
         require_none_stops(found, f"silver.{metadata.name}")
 
 
-def fold_in_memory(metadata: Metadata, bronze: pl.DataFrame, engine: Engine) -> Built:
+def fold_in_memory(metadata: Metadata, bronze: pl.DataFrame, world: World) -> Built:
     """What silver is of these rows of bronze, by the very path that a run in the lake takes; for tests of people and of properties.
 
     Args:
         metadata: The table.
         bronze: Its rows: the source's columns, and of the lake's own `_batch`, `_run_id`, `_extracted_at`, `_op` those that matter;
             without them all rows came with batch 1, at the beginning of 1970, as the source showed them.
-        engine: Opens a session of the SQL engine, as `Lake.engine` does; asked only where the table needs one.
+        world: What its rules look at, and what opens a session of the SQL engine where the table needs one.
 
     Raises:
         QualityError: A rule would hold the commit back.
@@ -154,7 +151,7 @@ def fold_in_memory(metadata: Metadata, bronze: pl.DataFrame, engine: Engine) -> 
     }
     bronze = bronze.with_columns(stamp.alias(name) for name, stamp in stamps.items() if name not in bronze.columns)
     schema = pa.schema(bronze.clear().to_arrow(compat_level=pl.CompatLevel.oldest()).schema)
-    with _Folding(metadata, schema, lambda above: bronze.lazy().filter(pl.col(BATCH) > above), alone(engine)) as folding:
+    with _Folding(metadata, schema, lambda above: bronze.lazy().filter(pl.col(BATCH) > above), world) as folding:
         quality = folding.quality
         quality.count(folding.versions())
         rows = pl.concat(folding.built(Spans(tuple(folding.roles.keys))))
@@ -208,6 +205,14 @@ class _Folding:
     def taken(self) -> pl.LazyFrame:
         """All versions that no rule keeps out, as the fold takes them."""
         return taken(self.versions())
+
+    def taken_of(self, keys: pl.DataFrame) -> pl.LazyFrame:
+        """Those of these keys; where silver writes keys as bronze does, no other row is cleaned and judged for it."""
+        own, silver = list(self._metadata.keys), list(self.roles.keys)
+        if not (self._rowwise.needed and self._rowwise.keeps_keys):
+            return self.taken().join(keys.lazy(), on=silver, how="semi")
+        rows = self._above(0).join(keys.lazy(), left_on=own, right_on=silver, how="semi")
+        return taken(self.roles.of(self._through(rows, self._rowwise), self.quality.reason))
 
     def pointing(self, batches: Sequence[int] | None = None, above: int = 0) -> pl.LazyFrame:
         """The versions (of some batches) with the reasons against them and what points to their rows in bronze."""
@@ -306,7 +311,7 @@ class _Folding:
         late = came.select(roles.keys).unique() if roles.again else roles.undecided(came, silver.scan(), silver.number(roles.sequence_id))
         if not rejects.is_empty():
             late = pl.concat([late, self.quality.pointed(rejects, self.pointing).select(late.columns)]).unique()
-        again = self.taken().join(late.lazy(), on=roles.keys, how="semi") if late.height else came.clear().lazy()
+        again = self.taken_of(late) if late.height else came.clear().lazy()
         ahead = came.join(late, on=roles.keys, how="anti")
         standing = silver.lookup(ahead.select(roles.keys).unique(), current=roles.history)
         if roles.again:

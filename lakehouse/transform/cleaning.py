@@ -41,10 +41,10 @@ def cleaned(table: Cleaning, field: pa.Field, sql: str, *, is_key: bool) -> Made
     """The silver value of a column of bronze, whose own value `sql` gives."""
     shape = table.columns.get(field.name)
     if is_key and (pa.types.is_string(field.type) or pa.types.is_large_string(field.type)):
-        sql = _text(sql, table.normalize_keys)
+        sql = normalized(sql, table.normalize_keys)
     if shape is None:
         return Made(sql, field.type)
-    source, kind = _text(sql, shape), field.type
+    source, kind = normalized(sql, shape), field.type
     fails = None
     if shape.nulls:
         source = f"case when {source} in ({', '.join(map(literal, shape.nulls))}) then null else {source} end"
@@ -67,7 +67,8 @@ def derived(made: Derived) -> Made:
     return Made(exact, arrow_type(made.type), f"{own} is not null and ({exact}) is null")
 
 
-def _text(sql: str, how: Texts) -> str:
+def normalized(sql: str, how: Texts) -> str:
+    """A text as SQL, trimmed, cased and composed as it is said."""
     if how.trim:
         sql = f"trim({sql}, {_SPACE})"
     if how.case:  # one that is lowered as it is may compose otherwise

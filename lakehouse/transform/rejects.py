@@ -105,7 +105,7 @@ def facts(names: Sequence[str], keys: Sequence[str], rules: Mapping[str, Expecta
     """The aggregates over versions with `_reason` that tell how many there are, how many are not taken, and what each rule found.
 
     Rules judge rows that show something and have their place: a key, a sequence, the declared types. Columns: `rows`, `left`, `dropped`,
-    `judged`, and for each rule by its verdict's name the rows that break it, and `<name>!` with masked keys of a few of them.
+    `judged`, and for each rule by its verdict's name the rows that break it, and that with `!` masked keys of a few of them.
     """
     why = pl.col(REASON)
     judged = why.is_null() | why.is_in(["rule", DROP])
@@ -114,6 +114,7 @@ def facts(names: Sequence[str], keys: Sequence[str], rules: Mapping[str, Expecta
     found = {"rows": pl.len(), "left": why.is_not_null().sum(), "dropped": (why == DROP).sum(), "judged": judged.sum()}
     for name, rule in rules.items():
         if rule.judges_versions:
-            broken = judged & pl.col(f"{BREAKS}{name}")
-            found |= {name: broken.sum(), f"{name}!": masked(keys).filter(broken).head(SHOWN_AT_MOST).implode()}
+            verdict = f"{BREAKS}{name}"
+            broken = judged & pl.col(verdict)
+            found |= {verdict: broken.sum(), f"{verdict}!": masked(keys).filter(broken).head(SHOWN_AT_MOST).implode()}
     return found

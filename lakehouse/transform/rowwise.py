@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from lakehouse.model.table import Table
 
 _UNMADE = "_unmade"
+SPELLING = "_spelling"
+"""The keys as the source writes them, in one text; in tables whose keys silver writes otherwise, and whose keys the lake buries."""
 TECHNICAL = (BATCH, RUN_ID, EXTRACTED_AT, OP, ROW_HASH)
 """The columns of bronze that are the lake's own; they go through the plan as they are, `_op` with what the table's conditions say."""
 
@@ -58,17 +60,45 @@ class Rowwise:
         """The schema of the rows that come out: the table's own columns, then the lake's own."""
         own = [pa.field(name, made.kind) for level in (self._cleaned, self._derived) for name, made in level.items()]
         there = [self.bronze.field(name) for name in TECHNICAL if name in self.bronze.names and name not in self._marks]
-        uncast = [pa.field(name, pa.string()) for name in self._uncast]
-        return pa.schema([*own, *there, *uncast, *(pa.field(name, kind) for name, (_, kind) in self._marks.items())])
+        texts = [pa.field(name, pa.string()) for name in (*self._spelling, *self._uncast)]
+        return pa.schema([*own, *there, *texts, *(pa.field(name, kind) for name, (_, kind) in self._marks.items())])
 
     def query(self, relation: str) -> str:
         """The query that gives `schema` over the rows of `relation`, which has the columns of `bronze`."""
         technical = {name: quote(name) for name in TECHNICAL if name in self.bronze.names}
-        rows = f"select {_listed({**_texts(self._cleaned), **technical, **_failing(self._cleaned, UNCAST)})} from {relation}"
+        level = {**_texts(self._cleaned), **technical, **self._spelling, **_failing(self._cleaned, UNCAST)}
+        rows = f"select {_listed(level)} from {relation}"
         if self._derived:
             rows = f"select *, {_listed({**_texts(self._derived), **_failing(self._derived, _UNMADE)})} from ({rows})"
         passing = {name: quote(name) for name in self.schema.names if name not in (*self._marks, UNCAST)}
+        if self._spelling and OP in self._marks:  # a row that itself ends its key ends it however it is written
+            passing[SPELLING] = f"case when ({self._marks[OP][0]}) is not distinct from {OP} then {SPELLING} end"
         return f"select {_listed({**passing, **self._uncast, **{name: text for name, (text, _) in self._marks.items()}})} from ({rows})"
+
+    @property
+    def keeps_keys(self) -> bool:
+        """Whether silver has the values of keys just as bronze has them."""
+        return RESCUED not in self.bronze.names and not any(self._written_otherwise)
+
+    @property
+    def _written_otherwise(self) -> list[bool]:
+        """For each key, whether cleaning changes its values."""
+        keys = [field for field in self.bronze if field.name in self.table.keys]
+        return [self.table.writes_otherwise(key.name, is_text=_is_text(key)) for key in keys]
+
+    @property
+    def respells(self) -> bool:
+        """Whether several keys of the source can be one of silver, and a tombstone of the lake can end one of them."""
+        return bool(self._spelling)
+
+    @cached_property
+    def _spelling(self) -> dict[str, str]:
+        """The keys of rows and of the lake's own tombstones as bronze has them; NULL where any is."""
+        keys = [field for field in self.bronze if field.name in self.table.keys]
+        if OP not in self.bronze.names or not any(self._written_otherwise):
+            return {}
+        texts = [f"cast({quote(field.name)} as varchar)" for field in keys]
+        return {SPELLING: " || ' ' || ".join(f"length({text}) || ':' || {text}" for text in texts)}
 
     @cached_property
     def _uncast(self) -> dict[str, str]:
@@ -111,8 +141,12 @@ class Rowwise:
         whens = " ".join(f"when ({condition}) then '{mark}'" for condition, mark in said if condition)
         if not whens:
             return judged
-        buried = f"when {own} = '{DELETE}' then {own} " if OP in self.bronze.names else ""
-        return {OP: (f"case {buried}{whens} else {own} end", pa.string()), **judged}
+        told = f"when {own} is not null then {own} " if OP in self.bronze.names else ""  # what bronze marked is no row to be asked
+        return {OP: (f"case {told}{whens} end", pa.string()), **judged}
+
+
+def _is_text(field: pa.Field) -> bool:
+    return bool(pa.types.is_string(field.type) or pa.types.is_large_string(field.type))
 
 
 def _texts(level: Mapping[str, Made]) -> dict[str, str]:

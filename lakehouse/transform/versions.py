@@ -14,6 +14,8 @@ from lakehouse.transform.checks import BREAKS
 from lakehouse.transform.fold import HASH, SEQ, fold_current, fold_history, row_hash
 from lakehouse.transform.order import cursor_or_extraction
 from lakehouse.transform.rejects import UNCAST
+from lakehouse.transform.respelled import without_respelled
+from lakehouse.transform.rowwise import SPELLING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,7 +55,8 @@ class Versions:
         self._as_row = metadata.deletes.as_row
         self._changes = Changes(self.keys, self.columns, [descending for _, descending in self._then], filled, self._as_row)
         self.ending = metadata.apply_as_truncates is not None or (metadata.snapshot_column is not None and metadata.absence == "delete")
-        self.again = bool(self.keys) and (self.ending or bool(self._then or self.latest or filled) or self._as_row)
+        self._respells = rowwise.respells
+        self.again = bool(self.keys) and (self.ending or bool(self._then or self.latest or filled) or self._as_row or self._respells)
         self.sequence_id = sequence(self.sequence, str(self._given.field(self.sequence).type))
         self.history = metadata.history == "scd2"
         self.identity = [*self.keys, VALID_FROM] if self.history else self.keys
@@ -68,6 +71,14 @@ class Versions:
                 where=f"metadata/tables/{metadata.source}/{metadata.name}.yml: deletes.as_row",
                 next_step="`exclude` it, or take `as_row` out.",
             )
+        there = {metadata.named(name).lower() for name in self._given.names if name not in metadata.derive}
+        for name in metadata.derive:
+            if name.lower() in there or self._given.names.count(name) > 1:
+                raise ModelError(
+                    f"the source has a column {name} too, however it is written",
+                    where=f"metadata/tables/{metadata.source}/{metadata.name}.yml: derive.{name}",
+                    next_step="Give the derived column another name, or list those to read under `columns`.",
+                )
         for word, names in metadata.named_contents.items():
             for name in names:
                 if name not in contents and (word != "exclude" or name in self.keys or name not in self._given.names):
@@ -98,7 +109,7 @@ class Versions:
         """
         placed = rows.with_columns(self._order().alias(SEQ))
         names = placed.collect_schema().names()
-        judged = [name for name in names if name.startswith(BREAKS) or name == UNCAST]
+        judged = [name for name in names if name.startswith(BREAKS) or name in (UNCAST, SPELLING)]
         kept = [*([reason(names)] if reason else []), *(pl.col(name) for name in (*judged, *also))]
         return self._as_versions(placed, pl.col(SEQ), kept, hashed=hashed)
 
@@ -148,6 +159,7 @@ class Versions:
         if not self.keys:
             return self.rows(versions.collect())
         if self.again:
+            versions = without_respelled(versions, self.keys) if self._respells else versions
             rows, order = self._changes.prepared(versions, ends), (SEQ, PLACE)
             tracked = [*self.tracked, IS_DELETED] if self._as_row else self.tracked
             folded = fold_history(rows, self.keys, tracked, self.latest, order) if self.history else fold_current(rows, self.keys, order)

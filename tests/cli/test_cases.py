@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from lakehouse import Lakehouse
 from tests.cli.project import Project
 
+PAGE = Path(__file__).parents[2] / "docs" / "testing.md"
 FILE = "metadata/tests/shop.yml"
 GOOD = """\
 cases:
@@ -66,6 +68,13 @@ def test_cases_that_hold(project: Project) -> None:
     assert project.call("validate").code == 0
 
 
+def test_the_cases_of_the_page(project: Project) -> None:
+    table, text = re.findall(r"^```yaml\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    project.write("metadata/tables/shop/people.yml", table)
+    done = cases(project, text).call("test", "-o", "json").json
+    assert [case["status"] for case in done["cases"]] == ["passed", "passed"], done
+
+
 def test_its_json(project: Project) -> None:
     told = cases(project, GOOD).call("test", "-o", "json").json
     assert list(told) == ["passed", "failed", "malformed", "seconds", "cases"]
@@ -91,6 +100,23 @@ def test_a_selection_of_nothing(project: Project) -> None:
     done = cases(project, GOOD).call("test", "--select", "user")
     assert done.code == 2
     assert "Did you mean 'users'?" in done.err
+
+
+def test_a_rule_about_another_table_is_judged_where_the_case_gives_it(project: Project) -> None:
+    users = "metadata/tables/shop/orders.yml"
+    text = (project.folder / users).read_text() + "  placed: {foreign_key: {columns: user_id, table: users}, else: quarantine}\n"
+    project.write(users, text)
+    rows = (f"{{order_id: {n}, user_id: {user}, amount: 1, ordered_at: 2024-01-01}}" for n, user in ((1, 1), (2, 9)))
+    orders = f"bronze: [{', '.join(rows)}]"
+    both = "[{order_id: 1}, {order_id: 2}]"
+    one_of_them = "[{order_id: 1}]\n    expect_rejects: [{reason: foreign_key, rules: placed}]"
+    for given, expect in (
+        (f"{{{orders}, silver.users: [{{user_id: 1, updated_at: 2024-01-01}}]}}", one_of_them),
+        (f"{{{orders}, bronze.users: [{{user_id: 1, updated_at: 2024-01-01}}]}}", one_of_them),
+        (f"{{{orders}}}", both),
+    ):
+        done = cases(project, one("table: silver.orders", given, expect)).call("test")
+        assert done.code == 0, done.out + done.err
 
 
 def test_what_differs_is_told(project: Project) -> None:

@@ -59,3 +59,10 @@ def test_every_command_in_the_table_is_there() -> None:
     named = set(re.findall(r"^\| `lakehouse (\w+)` \|", README.read_text(encoding="utf-8"), re.MULTILINE))
     shown = subprocess.run([PROGRAM, "--help"], capture_output=True, text=True, check=True).stdout
     assert named == set(re.findall(r"^  (\w+)  ", shown.partition("Commands:")[2], re.MULTILINE))
+
+
+def test_every_link_between_the_pages_leads_somewhere() -> None:
+    pages = [README, *(README.parent / "docs").rglob("*.md")]
+    links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text())]
+    assert links
+    assert [f"{page.name}: {link}" for page, link in links if not (page.parent / link).exists()] == []

@@ -7,6 +7,14 @@ from tests.cli.project import Project
 KEYS = ["table", "key", "found", "bronze", "rejects", "silver", "gold", "runs", "sql"]
 SEEN = ["sequence", "batch", "run_id", "extracted_at", "what", "window", "became", "why", "silver_version", "silver_run_id", "row"]
 
+CODES = """\
+from: codes
+mode: snapshot
+keys: [code, n]
+normalize_keys: true
+columns: {code: string, n: integer, what: string}
+"""
+
 
 @pytest.fixture
 def lived(loaded: Project) -> Project:
@@ -135,3 +143,16 @@ def test_deletes_that_a_column_tells(project: Project) -> None:
     assert project.call("run").code == 0
     life = project.call("why", "users", "1", "-o", "json").json
     assert [(seen["what"], seen["became"]) for seen in life["bronze"]] == [("row", "version"), ("delete", "end")]
+
+
+def test_a_key_is_named_as_the_source_writes_it_and_may_begin_with_a_dash(project: Project) -> None:
+    project.write("metadata/tables/shop/codes.yml", CODES)
+    project.change("create table codes (code text, n integer, what text); insert into codes values ('-Ab ', -7, 'x'), ('c', -7, 'y')")
+    assert project.call("run", "--select", "codes").code == 0
+    project.change("update codes set code = '-aB' where what = 'x'")
+    assert project.call("run", "--select", "codes").code == 0
+    for word in ("-Ab ", "-ab"):
+        life = project.call("why", "codes", word, "-7", "-o", "json")
+        assert (life.code, life.json["key"]) == (0, {"code": "-ab", "n": -7}), life.err
+        assert [(seen["what"], seen["became"]) for seen in life.json["bronze"]][-1] in [("row", "version"), ("delete", "no change")]
+        assert [check["layer"] for check in life.json["sql"]] == ["silver.codes"]

@@ -21,6 +21,7 @@ from lakehouse.engines.duck import Duck
 from lakehouse.lake import Lake
 from lakehouse.model.run import Commit
 from lakehouse.model.table import Table
+from lakehouse.quality.judging import without_lake
 from lakehouse.settings import Settings
 from lakehouse.stages.silver import fold, fold_in_memory
 from lakehouse.storage.frames import to_batches
@@ -199,7 +200,7 @@ def duck() -> Iterator[Duck]:
 @given(cuts, feeds)
 def test_a_feed_in_memory_is_the_model(duck: Duck, batches: Rows, feed: Feed) -> None:
     bronze = frame_of(said(batches, feed))
-    built = fold_in_memory(table_of(feed), bronze, duck.session)
+    built = fold_in_memory(table_of(feed), bronze, without_lake(duck.session))
     assert shown(built.rows, feed) == without_t(silver(events_of(bronze), feed), feed)
 
 

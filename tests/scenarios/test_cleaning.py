@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from lakehouse.errors import MetadataError
 from tests.lakes import change_source, open_shop, require_success, write_project
 
 FILES = {
@@ -55,3 +58,19 @@ def test_what_is_written_otherwise_is_one_key_and_every_run_gives_what_a_rebuild
     house.run(["people"], rebuild=["silver.people"])
     assert open_shop(project).sql(ROWS).rows() == rows_before
     assert open_shop(project).sql("select reason, rules from rejects.people order by reason").rows() == reasons
+
+
+@pytest.mark.parametrize("name", ["born", "Born"])
+def test_a_derived_column_that_the_source_has_too_is_told(tmp_path: Path, name: str) -> None:
+    table = f"from: people\nmode: full\nkeys: name\nderive:\n  {name}: {{sql: upper(land), type: string}}\n"
+    project = write_project(tmp_path, {"metadata/sources/shop.yml": "connection: shop\n", "metadata/tables/shop/people.yml": table})
+    change_source(project / "source.db", TABLE)
+    (error,) = [step.error for step in open_shop(project).run().steps if step.error]
+    assert f"metadata/tables/shop/people.yml: derive.{name}: the source has a column {name} too" in str(error)
+
+
+def test_a_derived_column_is_not_called_as_the_lakes_own(tmp_path: Path) -> None:
+    table = "from: people\nmode: full\nkeys: name\nderive:\n  valid_to: {sql: upper(land), type: string}\n"
+    project = write_project(tmp_path, {"metadata/sources/shop.yml": "connection: shop\n", "metadata/tables/shop/people.yml": table})
+    with pytest.raises(MetadataError, match="derive: uses valid_to"):
+        open_shop(project).run()

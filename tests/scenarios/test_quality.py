@@ -278,3 +278,30 @@ def test_no_value_of_a_rejected_row_leaves_bronze(tmp_path: Path) -> None:
         told += str(rows.to_dicts()) + "".join(path.read_text() for path in (tmp_path / "lake" / folder).rglob("*.json"))
     assert [word for word in ("canary", "987654321", "987654322") if word in told] == []
     assert "id=9***1" in told
+
+
+def test_the_name_of_a_rule_is_no_name_of_a_count(tmp_path: Path) -> None:
+    names = {"rows": "price > 0", "left": "price > 1", "dropped": "price > 2", "judged": "price > 3", "greatest": "price > 4"}
+    rules = "".join(f"  {name}: {{that: {that}, else: {'quarantine' if name == 'rows' else 'drop'}}}\n" for name, that in names.items())
+    house = shop(tmp_path, rules)
+    add(tmp_path, "3, 'toy', -1, 1, '2029-12-31 01:00:00'", "4, 'toy', 4, 1, '2029-12-31 01:00:00'")
+    house.run()
+    assert (ids(house), account(house)) == ([1, 2], (4, 2, 1, 1))
+    assert {rule["rule"]: rule["failed"] for rule in house.quality("items")["rules"]} == {**dict.fromkeys(names, 1), "greatest": 2}
+
+
+def test_a_source_has_an_is_deleted_of_its_own(tmp_path: Path) -> None:
+    rules = "  one: {unique: is_deleted, else: quarantine}\n  some: {row_count: {min: 1}}\n"
+    rules += "  made: {foreign_key: {columns: maker, table: makers}, else: quarantine}\n"
+    house = shop(tmp_path, rules, head=ITEMS.replace("kind: string", "is_deleted: bigint"))
+    change_source(tmp_path / "source.db", "alter table items add is_deleted integer; update items set is_deleted = id")
+    change_source(tmp_path / "source.db", "alter table makers add is_deleted integer; update makers set is_deleted = 1")
+    (tmp_path / "metadata/tables/shop/makers.yml").write_text(MAKERS.replace("code: string", "code: string, is_deleted: bigint"))
+    house = open_shop(tmp_path)
+    assert (step(house)["status"], ids(house)) == ("success", [1, 2])
+
+
+def test_a_text_points_to_a_table_that_has_not_been_read(tmp_path: Path) -> None:
+    house = shop(tmp_path, "  made: {foreign_key: {columns: kind, table: makers, to: code}, else: quarantine}\n")
+    assert (step(house, select=["items"])["status"], ids(house)) == ("success", [])
+    assert why(house) == [("foreign_key", "made")] * 2

@@ -25,6 +25,15 @@ CUSTOMERS = "metadata/tables/shop/customers.yml"
         ("range: {column: price, min: 1}", "expect.r.range", "names 'price'"),
         ("metric: {sql: sum(price), min: 1}", "expect.r.metric.sql", "names price"),
         ("metric: {sql: sum(amount) over (), min: 1}", "expect.r.metric.sql", "without queries, windows"),
+        ("that: age(ordered_at) < interval 1 year", "expect.r.that", "function age is not allowed in a rule"),
+        ("that: error(id)", "expect.r.that", "function error is not allowed in a rule"),
+        ("that: current_user = 'x'", "expect.r.that", "function current_user is not allowed in a rule"),
+        ("that: \"columns('.*') is not null\"", "expect.r.that", "expected a condition of named columns, given * or columns()"),
+        ("that: id > 1;", "expect.r.that", "without a semicolon"),
+        ("range: {column: amount, max: .inf}", "expect.r.range", "amount is compared with what it cannot be: expected decimal(12,2)"),
+        ("range: {column: ordered_at, min: 3}", "expect.r.range", "expected timestamp such as"),
+        ("in_set: {column: id, values: [1, b]}", "expect.r.in_set", "expected bigint, given 'b'"),
+        ("freshness: {column: amount, within: 2d}", "expect.r.freshness", "amount is a decimal(12,2), which is no time"),
         ("drift: {sql: (select 1)}", "expect.r.drift.sql", "expected an aggregate over a table's rows"),
         ("metric: {sql: sum(amount) + random(), min: 1}", "expect.r.metric.sql", "function rand is not allowed in a rule"),
         (
@@ -56,3 +65,13 @@ def test_a_table_waits_for_the_one_that_it_points_to_and_circles_are_refused(tmp
         load(write_project(tmp_path / "both", both))
     own = {**SHOP, ORDERS: SHOP[ORDERS] + to.format("customer_id", "orders")}
     assert "orders" in load(write_project(tmp_path / "own", own)).graph.order()
+
+
+def test_values_of_rules_are_written_in_many_ways(tmp_path: Path) -> None:
+    rules = (
+        "range: {column: amount, min: 0.005, max: 1000000000000}",
+        "range: {column: ordered_at, min: 2024-01-01, max: 2024-01-01T10:00:00}",
+        "in_set: {column: id, values: [1, '2', 3.0]}",
+    )
+    listed = "".join(f"  r{number}: {{{rule}}}\n" for number, rule in enumerate(rules))
+    assert load(write_project(tmp_path, {**SHOP, ORDERS: SHOP[ORDERS] + f"expect:\n{listed}"})).tables
