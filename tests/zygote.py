@@ -114,6 +114,8 @@ def main() -> NoReturn:
     import lakehouse.sources.connect  # noqa: PLC0415
     import lakehouse.sources.database  # noqa: PLC0415
 
+    lakehouse.cli.main.commands(())  # they load their modules
+
     _serve(socket.socket(fileno=int(sys.argv[1])))
     sys.exit(lakehouse.cli.main.main())
 

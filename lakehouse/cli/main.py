@@ -6,6 +6,7 @@ import atexit
 import os
 import signal
 import sys
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -183,24 +184,33 @@ def _loaded(does: Callable[..., None] | str) -> Any:  # noqa: ANN401  a command 
 
 
 def program() -> NoReturn:
-    """The command line as a program: when all that ends orderly has ended, the process does, and does not take all modules to pieces.
+    """The command line as a program: when all that must end orderly has ended, the process ends, and does not take its modules to pieces.
 
-    That would be a sixth of a run in which nothing has changed. It is done at the very end: threads have ended, whoever asked for it
-    by `atexit` was called.
+    That would be a sixth of a run in which nothing has changed. Python calls what was registered first at last: threads have ended by
+    then, and whoever else registered has been called.
     """
     code = 1
 
     def leave() -> None:
-        for stream in (sys.stdout, sys.stderr):
-            try:
-                stream.flush()
-            except (OSError, ValueError):  # whoever read it has gone
-                os._exit(code or 1)
-        os._exit(code)
+        os._exit(_flushed(code))
 
     atexit.register(leave)
     code = main()
     sys.exit(code)
+
+
+def _flushed(code: int) -> int:
+    """The exit code when the last of what was printed has left: a failure where it could not; that nobody reads on is none."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            continue
+        except OSError as exc:
+            with suppress(OSError):
+                os.write(2, f"Error: what was printed cannot be written: {exc.strerror}.\n".encode())
+            code = code or 1
+    return code
 
 
 def main() -> int:
