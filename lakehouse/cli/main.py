@@ -159,7 +159,7 @@ COMMANDS: dict[str, Callable[..., None] | str] = {
     "history": history,
     "schema": schema,
 }
-"""Every command, in the order of `--help`, with what does it: a function, or a name in a module of `cli/` that is not loaded yet."""
+"""Every command with what does it: a function, or a name in a module of `cli/` that is not loaded yet."""
 
 
 def commands(words: Sequence[str]) -> typer.Typer:
