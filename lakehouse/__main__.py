@@ -1,8 +1,6 @@
 """`python -m lakehouse` is the command line."""
 
-import sys
-
-from lakehouse.cli.main import main
+from lakehouse.cli.main import program
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

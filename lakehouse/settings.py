@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from lakehouse.errors import UsageError
 from lakehouse.layout import Layer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+
+PREFIX, BETWEEN = "lakehouse_", "__"
 
 
 def _utc(instant: datetime) -> datetime:
@@ -54,12 +58,10 @@ class Azure(BaseModel):
         return self
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Settings from `LAKEHOUSE_*` variables, then from a `.env` file in the project's folder."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="LAKEHOUSE_", env_nested_delimiter="__", frozen=True, extra="ignore", env_ignore_empty=True
-    )
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     lake: str = "lake"
     """`LAKEHOUSE_LAKE`: the lake's folder (relative to the project), or its URI in an Azure container."""
@@ -106,19 +108,13 @@ class Settings(BaseSettings):
             UsageError: A variable has a value that cannot be read; the value is not shown.
         """
         try:
-            return cls(_env_file=project / ".env", **given)  # type: ignore[arg-type]  # pydantic-settings' own keyword
+            said = _merged(_said(_of_file(project / ".env")), _said(os.environ))
+            return cls.model_validate(_merged(said, given))
         except ValidationError as exc:
             first = exc.errors(include_input=False, include_url=False)[0]
             name = "LAKEHOUSE_" + "__".join(str(part).upper() for part in first["loc"])
             raise UsageError(
                 f"{name} cannot be read: {first['msg'].removeprefix('Value error, ')}", next_step="Set it right or unset it."
-            ) from None
-        except SettingsError as exc:  # its text names the field, never the value
-            field = next((name for name in cls.model_fields if f'"{name}"' in str(exc)), "?").upper()
-            raise UsageError(
-                f"LAKEHOUSE_{field} cannot be read",
-                expected=f"LAKEHOUSE_{field}__<NAME>, one variable for each",
-                next_step="Add the name, as in LAKEHOUSE_CONNECTION__SHOP, and unset the other.",
             ) from None
         except UnicodeDecodeError:
             raise UsageError("the .env file is not UTF-8 text", where=str(project / ".env"), next_step="Save it as UTF-8.") from None
@@ -146,3 +142,58 @@ class Settings(BaseSettings):
     def now(self) -> datetime:
         """The run's clock: UTC, from `LAKEHOUSE_CLOCK` where it is set."""
         return self.clock or datetime.now(UTC)
+
+
+def _of_file(path: Path) -> Mapping[str, str | None]:
+    """The variables of a `.env` file; none where there is no such file."""
+    if not (path.is_file() or path.is_fifo()):
+        return {}
+    from dotenv import dotenv_values  # noqa: PLC0415  most projects have none when they run
+
+    return dotenv_values(path, encoding="utf-8")
+
+
+def _said(variables: Mapping[str, str | None]) -> dict[str, Any]:
+    """What variables say of the settings, by the settings' names; an empty one says nothing.
+
+    Raises:
+        UsageError: A variable gives a value where only variables with a further name can.
+    """
+    said: dict[str, Any] = {}
+    for variable, value in variables.items():
+        name, *inner = variable.lower().removeprefix(PREFIX).split(BETWEEN)
+        if not value or not variable.lower().startswith(PREFIX) or name not in Settings.model_fields or (inner and name not in _HOLDERS):
+            continue
+        held: Any = value if inner or name not in _HOLDERS else _object(name, value)
+        for part in reversed(inner):
+            held = {part: held}
+        said = _merged(said, {name: held})
+    return said
+
+
+def _object(name: str, value: str) -> dict[str, Any]:
+    """A setting that holds several values, given all at once as a JSON object."""
+    try:
+        found = json.loads(value)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise UsageError(
+            f"LAKEHOUSE_{name.upper()} cannot be read",
+            expected=f"LAKEHOUSE_{name.upper()}__<NAME>, one variable for each",
+            next_step=f"Add the name, as in LAKEHOUSE_{_HOLDERS[name]}, and unset the other.",
+        )
+    return found
+
+
+_HOLDERS = {"connection": "CONNECTION__SHOP", "layer": "LAYER__BRONZE", "azure": "AZURE__ACCOUNT"}
+"""The settings that hold several values, each with a variable of its own; and the name of one."""
+
+
+def _merged(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Both; where both say something of the same thing, the one above."""
+    both = dict(below)
+    for name, value in above.items():
+        held = both.get(name)
+        both[name] = _merged(held, value) if isinstance(held, dict) and isinstance(value, dict) else value
+    return both

@@ -109,23 +109,20 @@ def main() -> NoReturn:
     """Serve, and in each child run the command line.
 
     What is imported has started no pool of threads yet: Polars, delta-rs and DuckDB start theirs at the first query, in the child.
-    A child does not tear down what it never made: that costs as much as a short command.
     """
     import lakehouse  # noqa: PLC0415
-    from lakehouse.cli.main import main as command_line  # noqa: PLC0415
+    from lakehouse.cli.main import commands, program  # noqa: PLC0415
 
     for module in walk_packages(lakehouse.__path__, "lakehouse."):
         if not module.name.endswith("__main__"):
             import_module(module.name)
     for name in ("connectorx", "duckdb", "psycopg", "psycopg2", "pyarrow.compute", "pyarrow.parquet", "rich.table"):
         import_module(name)
+    commands(())  # they load their modules
     gc.collect()
     gc.freeze()
     _serve(socket.socket(fileno=int(sys.argv[1])))
-    code = command_line()
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    os._exit(code)
+    program()
 
 
 if __name__ == "__main__":

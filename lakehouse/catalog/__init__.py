@@ -3,6 +3,5 @@
 from lakehouse.catalog.catalog import Catalog
 from lakehouse.catalog.graph import Graph
 from lakehouse.catalog.load import load
-from lakehouse.catalog.schema import SCHEMAS, schema_text
 
-__all__ = ["SCHEMAS", "Catalog", "Graph", "load", "schema_text"]
+__all__ = ["Catalog", "Graph", "load"]

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from lakehouse.cli import run as loads
-from lakehouse.cli.demo import demo
-from lakehouse.cli.discover import discover
-from lakehouse.cli.doctor import doctor
-from lakehouse.cli.init import init
 from lakehouse.cli.options import Output, Project, Select, open_house
 from lakehouse.cli.output import Format, print_json, print_table, say
-from lakehouse.cli.quality import quality
-from lakehouse.cli.reconcile import reconcile
-from lakehouse.cli.rejects import rejects
-from lakehouse.cli.test import cases
-from lakehouse.cli.why import why
 from lakehouse.errors import LakehouseError
 
-app = typer.Typer(name="lakehouse", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
-INTERRUPTED, TERMINATED = 130, loads.TERMINATED
+INTERRUPTED, TERMINATED = 130, 143
 _debug = {"on": False}
 
 
@@ -38,7 +32,6 @@ def _version(given: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _main(
     _: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     __: Annotated[bool, typer.Option("--version", help="Print the version and end.", is_eager=True, callback=_version)] = False,
@@ -46,13 +39,6 @@ def _main(
     """SQL sources become Delta tables and a star schema, on one machine."""
 
 
-app.command()(demo)
-app.command()(init)
-app.command()(discover)
-app.command()(doctor)
-
-
-@app.command()
 def validate(project: Project = Path(), output: Output = Format.TEXT) -> None:
     """Check all metadata and SQL, and prefect.yaml; report every fault of every file."""
     from lakehouse.catalog import load
@@ -81,7 +67,6 @@ def validate(project: Project = Path(), output: Output = Format.TEXT) -> None:
         sys.stdout.write("Valid: " + ", ".join(f"{count} {what}" for what, count in counts.items()) + ".\n")
 
 
-@app.command()
 def plan(select: Select = None, project: Project = Path(), output: Output = Format.TEXT) -> None:
     """Say what a run would do; nothing is written and no source is asked."""
     rows = open_house(project).plan(select or ())
@@ -91,18 +76,6 @@ def plan(select: Select = None, project: Project = Path(), output: Output = Form
         print_table(rows, ("step", "table", "action", "reason"))
 
 
-app.command()(loads.run)
-app.command()(loads.backfill)
-app.command()(loads.adopt)
-app.command()(loads.stream)
-app.command()(reconcile)
-app.command()(quality)
-app.add_typer(rejects, name="rejects")
-app.command(context_settings={"ignore_unknown_options": True})(why)  # a key may begin with -
-app.command("test")(cases)
-
-
-@app.command()
 def status(project: Project = Path(), output: Output = Format.TEXT) -> None:
     """Show where every table stands."""
     rows = open_house(project).status()
@@ -112,7 +85,6 @@ def status(project: Project = Path(), output: Output = Format.TEXT) -> None:
         print_table(rows)
 
 
-@app.command()
 def query(
     sql: Annotated[
         str, typer.Argument(help="One SELECT over bronze.x, silver.x, rejects.x, gold.y and ledger.windows, runs, steps, quality.")
@@ -128,7 +100,6 @@ def query(
         print_table(rows.to_dicts(), rows.columns)
 
 
-@app.command()
 def history(
     project: Project = Path(),
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many runs.")] = 10,
@@ -143,13 +114,12 @@ def history(
         print_table(rows, columns)
 
 
-@app.command()
 def schema(
     project: Project = Path(),
     check: Annotated[bool, typer.Option("--check", help="Only say whether metadata/schema/ is up to date.")] = False,
 ) -> None:
     """Write the JSON Schemas of the metadata files, by which editors check."""
-    from lakehouse.catalog import SCHEMAS, schema_text
+    from lakehouse.catalog.schema import SCHEMAS, schema_text
     from lakehouse.errors import UsageError
 
     folder = project.resolve() / "metadata/schema"
@@ -168,6 +138,81 @@ def schema(
         say(f"wrote metadata/schema/{kind}.json")
 
 
+COMMANDS: dict[str, Callable[..., None] | str] = {
+    "demo": "demo.demo",
+    "init": "init.init",
+    "discover": "discover.discover",
+    "doctor": "doctor.doctor",
+    "validate": validate,
+    "plan": plan,
+    "run": "run.run",
+    "backfill": "run.backfill",
+    "adopt": "run.adopt",
+    "stream": "run.stream",
+    "reconcile": "reconcile.reconcile",
+    "quality": "quality.quality",
+    "rejects": "rejects.rejects",
+    "why": "why.why",
+    "test": "test.cases",
+    "status": status,
+    "query": query,
+    "history": history,
+    "schema": schema,
+}
+"""Every command with what does it: a function, or a name in a module of `cli/` that is not loaded yet."""
+
+
+def commands(words: Sequence[str]) -> typer.Typer:
+    """The command line, as far as these words need it: one command is meant, and each of the others would cost its share of the start."""
+    first = next((word for word in words if word != "--debug"), "")
+    app = typer.Typer(name="lakehouse", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    app.callback()(_main)
+    for name in [first] if first in COMMANDS else COMMANDS:
+        does = _loaded(COMMANDS[name])
+        if isinstance(does, typer.Typer):
+            app.add_typer(does, name=name)
+        else:
+            app.command(name, context_settings={"ignore_unknown_options": name == "why"})(does)  # a key may begin with -
+    return app
+
+
+def _loaded(does: Callable[..., None] | str) -> Any:  # noqa: ANN401  a command or a group of them
+    if not isinstance(does, str):
+        return does
+    module, _, name = does.partition(".")
+    return getattr(import_module(f"lakehouse.cli.{module}"), name)
+
+
+def program() -> NoReturn:
+    """The command line as a program: when all that must end orderly has ended, the process ends, and does not take its modules to pieces.
+
+    That would be a sixth of a run in which nothing has changed. Python calls what was registered first at last: threads have ended by
+    then, and whoever else registered has been called.
+    """
+    code = 1
+
+    def leave() -> None:
+        os._exit(_flushed(code))
+
+    atexit.register(leave)
+    code = main()
+    sys.exit(code)
+
+
+def _flushed(code: int) -> int:
+    """The exit code when the last of what was printed has left: a failure where it could not; that nobody reads on is none."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            continue
+        except OSError as exc:
+            with suppress(OSError):
+                os.write(2, f"Error: what was printed cannot be written: {exc.strerror}.\n".encode())
+            code = code or 1
+    return code
+
+
 def main() -> int:
     """Run the command line; its exit code."""
     signal.signal(signal.SIGTERM, _terminated)
@@ -179,7 +224,7 @@ def main() -> int:
         logging.getLogger("lakehouse").setLevel(logging.DEBUG)
     misuse = typer.BadParameter.__mro__[2]  # typer's own ClickException, which it does not name in public
     try:
-        code = app(standalone_mode=False)
+        code = commands(sys.argv[1:])(standalone_mode=False)
     except LakehouseError as exc:
         return _fail(exc, exc.exit_code)
     except typer.Abort:
@@ -220,7 +265,3 @@ def _fail(exc: BaseException, code: int) -> int:
             "Run again with `lakehouse --debug ...` and report the traceback."
         )
     return code
-
-
-if __name__ == "__main__":
-    sys.exit(main())

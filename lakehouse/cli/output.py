@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import textwrap
@@ -10,6 +11,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
+
+from lakehouse.cli.table import drawn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -39,19 +42,32 @@ def _plain(value: object) -> object:
 
 def print_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] | None = None, title: str | None = None) -> None:
     """A table on stdout; numbers to the right, NULL as an empty cell."""
+    listed = list(rows)
+    names = list(columns or (listed[0] if listed else ()))
+    right = [
+        any(isinstance(row.get(name), int | float | Decimal) and not isinstance(row.get(name), bool) for row in listed) for name in names
+    ]
+    cells = [[_cell(row.get(name)) for name in names] for row in listed]
+    quick = None if _is_looked_at() else drawn(names, cells, right, title or "", WIDE)
+    if quick is not None:
+        sys.stdout.write(quick)
+        return
     from rich.console import Console
     from rich.table import Table
 
-    listed = list(rows)
-    names = list(columns or (listed[0] if listed else ()))
     table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
-    for name in names:
-        numeric = any(isinstance(row.get(name), int | float | Decimal) and not isinstance(row.get(name), bool) for row in listed)
+    for name, numeric in zip(names, right, strict=True):
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
-    for row in listed:
-        table.add_row(*(_cell(row.get(name)) for name in names))
-    console = Console() if sys.stdout.isatty() else Console(width=WIDE)
+    for row in cells:
+        table.add_row(*row)
+    console = Console(emoji=False) if sys.stdout.isatty() else Console(width=WIDE, emoji=False)
     console.print(table if names else "(no rows)", markup=False)
+
+
+def _is_looked_at() -> bool:
+    """Whether the output is a terminal, or shall be taken for one, or cannot take the lines of a table."""
+    wished = any(os.environ.get(name) for name in ("FORCE_COLOR", "TTY_COMPATIBLE"))
+    return sys.stdout.isatty() or wished or not (sys.stdout.encoding or "").lower().startswith("utf")
 
 
 def _cell(value: object) -> str:

@@ -7,7 +7,6 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from sqlglot import exp
 
 from lakehouse.errors import SourceError
@@ -16,6 +15,7 @@ from lakehouse.model.run import Window
 from lakehouse.model.table import Table
 from lakehouse.model.types import DataType
 from lakehouse.sources import statistics
+from lakehouse.transform import kernels
 from lakehouse.transform.arrow import arrow_schema, cast_batch
 from lakehouse.transform.guess import Candidate, Seen, cursor_candidates, propose
 from lakehouse.transform.personal import personal
@@ -209,7 +209,7 @@ def _evidence(table: _Table, candidate: Candidate, sample: pa.Table | None, amon
         column = next(column for column in table.source.columns if column.name == name)
         greatest = _instant(statistics.greatest(table.glass.dialect, table.source, column))
     else:
-        greatest = None if sample is None else _instant(pc.max(sample.column(name)).as_py())
+        greatest = None if sample is None else _instant(kernels.ends(sample.column(name))[1])
     if greatest is not None:
         seen.append(f"its greatest value is {greatest}")
     if isinstance(greatest, datetime) and greatest > datetime.now(UTC):

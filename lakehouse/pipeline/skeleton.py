@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lakehouse.catalog import SCHEMAS, schema_text
+from lakehouse.catalog.schema import SCHEMAS, schema_text
 from lakehouse.errors import StorageError, UsageError
 
 if TYPE_CHECKING:

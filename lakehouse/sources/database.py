@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import connectorx
 import pyarrow as pa
-import pyarrow.compute as pc
 from sqlglot import exp
 
 from lakehouse.errors import ContractError, SourceDataError
@@ -20,6 +19,7 @@ from lakehouse.sources.ranges import Ranges, Whole, split
 from lakehouse.sources.refused import broken, require_names, require_readable
 from lakehouse.sources.relation import newest, read_from, source_of
 from lakehouse.sources.tracking import changes, tracked
+from lakehouse.transform import kernels
 from lakehouse.transform.arrow import arrow_schema, cast_batch
 from lakehouse.transform.cut import cut
 from lakehouse.transform.zone import zoned_batch
@@ -241,7 +241,7 @@ class Database:
             for batch in self._stream(queries, ranges.session, list(what.columns), where):
                 part = batch
                 if self._dialect.has_head:
-                    part = part.filter(pc.equal(part.column(_HEAD), 0))
+                    part = kernels.where(part, kernels.equal(part.column(_HEAD), 0))
                     _require_no_misfit(part, what, where)
                 if part.num_rows:
                     part = cut(zoned_batch(part, schema, what.table.cursor, what.table.cursor_zone, where), what.table.cursor, window)
@@ -311,7 +311,7 @@ def _unless(misfit: exp.Expr | None, value: exp.Expr) -> exp.Expr:
 def _require_no_misfit(rows: pa.RecordBatch, what: Described, where: str) -> None:
     marks = rows.column(_MISFIT)
     if marks.null_count < len(marks):
-        name = pc.drop_null(marks)[0].as_py()
+        name = kernels.there(marks)[0].as_py()
         raise SourceDataError(
             f"column {name} has a value that is no {what.columns[name][1]}",
             where=where,

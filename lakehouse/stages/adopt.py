@@ -6,11 +6,11 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lakehouse.errors import ContractError, QualityError, SourceDataError, UsageError
 from lakehouse.model.extraction import Extraction
 from lakehouse.model.run import Cursor, Odd, Window
+from lakehouse.transform import kernels
 from lakehouse.transform.arrow import arrow_schema, cast_batch
 from lakehouse.transform.cut import odd_from, sorted_out
 from lakehouse.transform.zone import day_of, zoned_batch
@@ -141,7 +141,7 @@ def _observed(rows: Iterator[pa.RecordBatch], extraction: Extraction, now: datet
                 _require_filled(extraction, name, batch.column(name).null_count)
             if table.cursor:
                 moving, batch = sorted_out(batch, table, odd)  # noqa: PLW2901  the batch with its marks
-                greatest = pc.max(moving).as_py()
+                _, greatest = kernels.ends(moving)
                 if greatest is not None and (extraction.greatest is None or greatest > extraction.greatest):
                     extraction.greatest = greatest.astimezone(UTC) if isinstance(greatest, datetime) else greatest
             yield batch

@@ -8,7 +8,6 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lakehouse.errors import LakehouseError
 from lakehouse.layout import (
@@ -26,6 +25,7 @@ from lakehouse.layout import (
 )
 from lakehouse.model.run import Commit, Cursor, Step, cursor_to_number
 from lakehouse.storage.widen import widen
+from lakehouse.transform import kernels
 from lakehouse.transform.arrow import arrow_schema, stamped
 from lakehouse.transform.contract import FEW_NAMED, agree, refusal
 from lakehouse.transform.cut import first_of
@@ -151,7 +151,7 @@ def _append_unseen(lake: Lake, table: Table, extraction: Extraction, agreed: Agr
     small = sum(file.rows for file in recent) <= FEW_SEEN and sum(file.size for file in recent) <= FEW_BYTES
     if small and len(held) < HELD_BATCHES and not extraction.replaces and not agreed.by_query:
         arrived = pa.Table.from_batches(held, source)
-        again = pc.sum(rule.again(arrived), min_count=0).as_py()
+        again = kernels.total(rule.again(arrived))
         if again <= FEW_AGAIN:
             looked_up = bool(again) or extraction.complete
             return _write(lake, table, extraction, source, _among(rule, ends, arrived, table.read(recent if looked_up else []), extraction))
@@ -195,9 +195,9 @@ def _among(rule: Unseen, ends: Tombstones | None, arrived: pa.Table, seen: pa.Ta
     """The unseen rows and the tombstones, for few rows, without the SQL engine."""
     if ends is None:
         return iter(rule.among(arrived, seen).to_batches())
-    gone = pc.fill_null(pc.equal(arrived.column(OP), DELETE), False)  # noqa: FBT003  pyarrow takes it by place
-    incoming = arrived.filter(pc.invert(gone))
-    buried = ends.among(seen, incoming=incoming) if extraction.complete else ends.among(seen, gone=arrived.filter(gone))
+    gone = kernels.filled(kernels.equal(arrived.column(OP), DELETE), value=False)
+    incoming = kernels.where(arrived, kernels.opposite(gone))
+    buried = ends.among(seen, incoming=incoming) if extraction.complete else ends.among(seen, gone=kernels.where(arrived, gone))
     if extraction.complete:
         require_plausible(extraction.table, shown=extraction.rows, gone=buried.num_rows, held=lambda: ends.living_among(seen))
     unseen = incoming if extraction.whole else rule.among(incoming, seen)
@@ -293,7 +293,7 @@ def _write(
 def _counted(batches: Iterator[pa.RecordBatch], extraction: Extraction) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         if OP in batch.schema.names:
-            extraction.rejected += pc.sum(pc.equal(batch.column(OP), REJECT), min_count=0).as_py()
+            extraction.rejected += kernels.total(kernels.equal(batch.column(OP), REJECT))
         yield batch
 
 

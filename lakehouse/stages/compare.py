@@ -9,7 +9,6 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lakehouse.engines.observed import Observed, Seen
 from lakehouse.errors import UsageError
@@ -19,6 +18,7 @@ from lakehouse.model.reconciliation import FIRST_KEYS, Difference, Reconciled
 from lakehouse.model.run import Cursor, Odd, Window, following
 from lakehouse.model.types import INTEGERS
 from lakehouse.sources.measure import Measured
+from lakehouse.transform import kernels
 from lakehouse.transform.arrow import arrow_schema, lake_type
 from lakehouse.transform.contract import agree
 from lakehouse.transform.measure import sequence
@@ -317,8 +317,8 @@ def _bound(given: Cursor | None, kind: str, table: Table) -> Cursor | None:
 def _window(rows: pa.Table, cursor: str | None) -> Window:
     if cursor is None:
         return Window()
-    ends = pc.min_max(rows.column(cursor)).as_py()
-    return Window(ends["min"], following(ends["max"]))
+    least, greatest = kernels.ends(rows.column(cursor))
+    return Window(least, following(greatest))
 
 
 def _first(keys: pa.Table) -> list[object]:

@@ -6,7 +6,6 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lakehouse.errors import ContractError, QualityError, SourceError, UsageError
 from lakehouse.layout import EXTRACTED_AT, tracked
@@ -14,6 +13,7 @@ from lakehouse.model.cursor import TIMES, with_type
 from lakehouse.model.extraction import Extraction
 from lakehouse.model.run import Cursor, Odd, Window
 from lakehouse.model.types import INTEGERS
+from lakehouse.transform import kernels
 from lakehouse.transform.cut import odd_from, sorted_out
 from lakehouse.transform.tombstones import shown
 from lakehouse.transform.unseen import tuples
@@ -89,9 +89,10 @@ def _having(batches: Iterator[pa.RecordBatch], keys: pa.Table) -> Iterator[pa.Re
         for name in names:
             kind = near.column(name).type
             if not pa.types.is_floating(kind):  # to `is_in` 0.0 and -0.0 are two values
-                near = near.filter(pc.is_in(near.column(name), keys.column(name).combine_chunks().cast(kind)))
+                near = kernels.where(near, kernels.among(near.column(name), kernels.cast(keys.column(name).combine_chunks(), kind)))
         if wanted is not None and near.num_rows:
-            near = near.filter(pa.array([key in wanted for key in tuples(pa.Table.from_batches([near]), names)], pa.bool_()))
+            exactly = [key in wanted for key in tuples(pa.Table.from_batches([near]), names)]
+            near = kernels.where(near, pa.array(exactly, pa.bool_()))
         yield near
 
 
@@ -276,7 +277,7 @@ def _observed(batches: Iterator[pa.RecordBatch], extraction: Extraction) -> Iter
                 _require_place(extraction.table, required, shown(batch).column(required).null_count)
             if cursor:
                 moving, batch = sorted_out(batch, extraction.table, odd)  # noqa: PLW2901  the batch with its marks
-                greatest = pc.max(moving).as_py()
+                _, greatest = kernels.ends(moving)
                 moves = extraction.keys is None and greatest is not None
                 if moves and (extraction.greatest is None or greatest > extraction.greatest):
                     extraction.greatest = _utc(greatest)

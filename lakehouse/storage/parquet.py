@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import obstore
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xxhash
 from obstore.exceptions import BaseError
 
 from lakehouse.errors import StorageError
 from lakehouse.storage.refusal import reason
+from lakehouse.transform import kernels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -204,7 +204,9 @@ def _write_file(place: Place, first: pa.Table, groups: Iterator[pa.Table]) -> Wr
 def read_file(store: ObjectStore, path: str, schema: pa.Schema) -> pa.Table:
     """A file's rows with the columns of `schema`; those that it was written without are NULL. Memory is the file."""
     rows = pq.ParquetFile(pa.py_buffer(obstore.get(store, path).bytes())).read(use_threads=False)
-    columns = [rows.column(f.name).cast(f.type) if f.name in rows.column_names else pa.nulls(rows.num_rows, f.type) for f in schema]
+    columns = [
+        kernels.cast(rows.column(f.name), f.type) if f.name in rows.column_names else pa.nulls(rows.num_rows, f.type) for f in schema
+    ]
     return pa.Table.from_arrays(columns, schema=schema)
 
 
@@ -213,7 +215,7 @@ def _repetitive(group: pa.Table) -> list[str]:
     sample = group.slice(0, SAMPLE_ROWS)
     few = max(1, min(FEW_VALUES, sample.num_rows // 8))
     kinds = [field for field in group.schema if not pa.types.is_boolean(field.type)]
-    return [field.name for field in kinds if pc.count_distinct(sample.column(field.name), mode="all").as_py() <= few]
+    return [field.name for field in kinds if kernels.distinct(sample.column(field.name)) <= few]
 
 
 def _is_dense(group: pa.Table, name: str) -> bool:
@@ -221,7 +223,7 @@ def _is_dense(group: pa.Table, name: str) -> bool:
     kind = group.schema.field(name).type
     if not (pa.types.is_string(kind) or pa.types.is_binary(kind)):
         return False
-    sample = group.column(name).slice(0, SAMPLE_ROWS // 4).cast(pa.binary()).drop_null().to_pylist()
+    sample = kernels.there(kernels.cast(group.column(name).slice(0, SAMPLE_ROWS // 4), pa.binary())).to_pylist()
     text = b"".join(sample)[:SAMPLE_BYTES]
     return bool(text) and len(pa.compress(text, codec="snappy")) > len(text) * 3 // 4
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from lakehouse.storage.commits import conflict
+from lakehouse.transform import kernels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +41,7 @@ def _recast(table: Table, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     for part in table.scan().collect_batches(chunk_size=131_072, maintain_order=True):
         for batch in to_batches(part, there):
             columns = [
-                batch.column(field.name).cast(field.type) if field.name in there.names else pa.nulls(batch.num_rows, field.type)
+                kernels.cast(batch.column(field.name), field.type) if field.name in there.names else pa.nulls(batch.num_rows, field.type)
                 for field in schema
             ]
             yield pa.RecordBatch.from_arrays(columns, schema=schema)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lakehouse.errors import SourceDataError
 from lakehouse.model.types import DataType
+from lakehouse.transform import kernels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -57,7 +57,7 @@ def stamped(batches: Iterable[pa.RecordBatch], schema: pa.Schema, stamps: Mappin
         columns = []
         for field in schema:
             if field.name in batch.schema.names:
-                columns.append(batch.column(field.name).cast(field.type))
+                columns.append(kernels.cast(batch.column(field.name), field.type))
                 continue
             if len(constants.get(field.name, ())) < batch.num_rows:
                 constants[field.name] = pa.repeat(pa.scalar(stamps.get(field.name), field.type), batch.num_rows)
@@ -94,14 +94,14 @@ def _cast(column: pa.Array, kind: pa.DataType) -> pa.Array:
     if pa.types.is_floating(column.type) and pa.types.is_boolean(kind):
         raise pa.ArrowInvalid("a number with a point")
     if pa.types.is_floating(column.type) and pa.types.is_integer(kind):
-        column = column.cast(pa.int64())
+        column = kernels.cast(column, pa.int64())
     if pa.types.is_integer(column.type) and pa.types.is_boolean(kind):
-        bad = pc.any(pc.not_equal(pc.multiply(column, pc.subtract(column, 1)), 0)).as_py()
-        if bad:
+        bad = kernels.not_equal(kernels.multiply(column, kernels.subtract(column, 1)), 0)
+        if kernels.some_are(bad):
             raise pa.ArrowInvalid("a number other than 0 and 1")
     if pa.types.is_timestamp(column.type) and pa.types.is_timestamp(kind) and column.type.tz is None:
-        column = column.cast(pa.timestamp("us")).cast(kind)
-    cast = column.cast(kind)
+        column = kernels.cast(kernels.cast(column, pa.timestamp("us")), kind)
+    cast = kernels.cast(column, kind)
     _require_exact(column, cast)
     return cast
 
@@ -109,35 +109,37 @@ def _cast(column: pa.Array, kind: pa.DataType) -> pa.Array:
 def _require_exact(column: pa.Array, cast: pa.Array) -> None:
     """Refuse what Arrow's own checks let through: cut times, rounded numbers, times that no database means."""
     kind = cast.type
-    if pa.types.is_date(kind) and pa.types.is_timestamp(column.type) and not cast.cast(column.type).equals(column):
+    if pa.types.is_date(kind) and pa.types.is_timestamp(column.type) and not kernels.cast(cast, column.type).equals(column):
         raise pa.ArrowInvalid("an instant with a time of day")
-    if pa.types.is_float32(kind) and pc.any(pc.and_not(pc.not_equal(cast.cast(pa.float64()), column), pc.is_nan(column))).as_py():
+    if pa.types.is_float32(kind) and kernels.some_are(
+        kernels.both_not(kernels.not_equal(kernels.cast(cast, pa.float64()), column), kernels.is_nan(column))
+    ):
         raise pa.ArrowInvalid("a number that a float cannot hold exactly")
-    if pa.types.is_float64(kind) and pa.types.is_integer(column.type) and not cast.cast(column.type).equals(column):
+    if pa.types.is_float64(kind) and pa.types.is_integer(column.type) and not kernels.cast(cast, column.type).equals(column):
         raise pa.ArrowInvalid("a number that a double cannot hold exactly")
-    if pa.types.is_decimal(kind) and pa.types.is_floating(column.type) and not cast.cast(column.type).equals(column):
+    if pa.types.is_decimal(kind) and pa.types.is_floating(column.type) and not kernels.cast(cast, column.type).equals(column):
         raise pa.ArrowInvalid("a number with more digits than the decimal has")
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        bounds = pc.min_max(cast.cast(pa.int64() if pa.types.is_timestamp(kind) else pa.int32())).as_py()
+        least, greatest = kernels.ends(kernels.cast(cast, pa.int64() if pa.types.is_timestamp(kind) else pa.int32()))
         first, last = _SPAN[pa.types.is_date(kind)]
-        if bounds["max"] is not None and (bounds["max"] > last or bounds["min"] < first):
+        if greatest is not None and (greatest > last or least < first):
             raise pa.ArrowInvalid("a time outside the years 1 to 9999 (infinity?)")
 
 
 def _from_text(column: pa.Array, kind: pa.DataType) -> pa.Array:
     if pa.types.is_timestamp(kind):
-        naive = pc.replace_substring_regex(column, pattern=r"(?:Z|\+00(?::?00)?)$", replacement="")
-        return naive.cast(pa.timestamp("us")).cast(kind)
+        naive = kernels.replaced(column, r"(?:Z|\+00(?::?00)?)$", "")
+        return kernels.cast(kernels.cast(naive, pa.timestamp("us")), kind)
     if pa.types.is_date(kind):
-        return pc.replace_substring_regex(column, pattern=r"[ T]00:00:00(?:\.0+)?$", replacement="")
+        return kernels.replaced(column, r"[ T]00:00:00(?:\.0+)?$", "")
     pattern = _TEXT_INTEGER if pa.types.is_integer(kind) else None
     if pa.types.is_decimal(kind) and _may_have_exponent(column):
         pattern = _TEXT_DECIMAL  # an exponent is the one thing more that Arrow's own parser takes
     if pa.types.is_floating(kind):
         pattern = _TEXT_DOUBLE
-    if pattern and not pc.all(pc.match_substring_regex(column, pattern=pattern), min_count=0).as_py():
+    if pattern and not kernels.all_are(kernels.matched(column, pattern)):
         raise pa.ArrowInvalid("a text that is no such number, or has more digits than it can hold")
-    return pc.replace_substring_regex(column, pattern=r"\.0*$", replacement="") if pa.types.is_integer(kind) else column
+    return kernels.replaced(column, r"\.0*$", "") if pa.types.is_integer(kind) else column
 
 
 def _may_have_exponent(column: pa.Array) -> bool:

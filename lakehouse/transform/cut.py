@@ -6,10 +6,10 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lakehouse.layout import OP, REJECT
 from lakehouse.model.cursor import TIMES
+from lakehouse.transform import kernels
 from lakehouse.transform.zone import FIRST, day_of, midnight
 
 if TYPE_CHECKING:
@@ -23,12 +23,12 @@ def cut(batch: pa.RecordBatch, cursor: str | None, window: Window) -> pa.RecordB
         return batch
     column = _comparable(batch.column(cursor))
     if window.odd is not None:
-        kept = pc.or_(odd_rows(batch.column(cursor), window.odd), pc.fill_null(_inside(column, window), False))  # noqa: FBT003  pyarrow takes it by place
-        return batch if kept.true_count == len(kept) else batch.filter(kept)
-    low, high = (bound.as_py() for bound in pc.min_max(column).values())
+        kept = kernels.either(odd_rows(batch.column(cursor), window.odd), kernels.filled(_inside(column, window), value=False))
+        return batch if kept.true_count == len(kept) else kernels.where(batch, kept)
+    low, high = kernels.ends(column)
     below = window.from_ is not None and (column.null_count or low < window.from_)
     above = window.to is not None and (column.null_count or high >= window.to)
-    return batch.filter(_inside(column, window)) if below or above else batch
+    return kernels.where(batch, _inside(column, window)) if below or above else batch
 
 
 def first_of(odd: Odd) -> Cursor | None:
@@ -55,29 +55,29 @@ def sorted_out(batch: pa.RecordBatch, table: Table, odd: Odd | None) -> tuple[pa
         return column, batch
     strange = odd_rows(column, odd)
     if table.odd_cursors == "reject":
-        batch = batch.append_column(OP, pc.if_else(strange, REJECT, pa.scalar(None, pa.string())))
-    return column.filter(pc.invert(strange)), batch
+        batch = batch.append_column(OP, kernels.choose(strange, REJECT, pa.scalar(None, pa.string())))
+    return kernels.where(column, kernels.opposite(strange)), batch
 
 
 def odd_rows(column: pa.Array | pa.ChunkedArray, odd: Odd) -> pa.BooleanArray | pa.ChunkedArray:
     """True for the rows whose cursor no window holds; never NULL."""
-    found = pc.is_null(column)
+    found = kernels.is_null(column)
     if odd.ahead is not None:
         first = pa.scalar(first_of(odd), column.type)
-        for far in (pc.greater_equal(column, pa.scalar(odd.ahead, column.type)), pc.equal(column, first)):
-            found = pc.or_(found, pc.fill_null(far, False))  # noqa: FBT003  as above
+        for far in (kernels.greater_equal(column, pa.scalar(odd.ahead, column.type)), kernels.equal(column, first)):
+            found = kernels.either(found, kernels.filled(far, value=False))
     return found
 
 
 def _inside(column: pa.Array, window: Window) -> pa.BooleanArray:
-    inside = pc.is_valid(column)
+    inside = kernels.is_valid(column)
     if window.from_ is not None:
-        inside = pc.and_(inside, pc.greater_equal(column, pa.scalar(window.from_, column.type)))
+        inside = kernels.both(inside, kernels.greater_equal(column, pa.scalar(window.from_, column.type)))
     if window.to is not None:
-        inside = pc.and_(inside, pc.less(column, pa.scalar(window.to, column.type)))
+        inside = kernels.both(inside, kernels.less(column, pa.scalar(window.to, column.type)))
     return inside
 
 
 def _comparable(column: pa.Array) -> pa.Array:
     """Integers as wide as any bound: a bound may lie beyond a narrow type."""
-    return column.cast(pa.int64()) if pa.types.is_integer(column.type) else column
+    return kernels.cast(column, pa.int64()) if pa.types.is_integer(column.type) else column

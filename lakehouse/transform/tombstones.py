@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lakehouse.layout import BATCH, DELETE, OP
+from lakehouse.transform import kernels
 from lakehouse.transform.names import quote
 from lakehouse.transform.unseen import tuples
 
@@ -98,7 +98,7 @@ class Tombstones:
             if marks[place] is None and (key not in ends or ranks[place] > ranks[ends[key]]):
                 ends[key] = place
         chosen = [place for key, place in ends.items() if marks[last[key]] != DELETE]
-        rows = seen.select(list(self.columns)).take(pa.array(chosen, pa.int64()))
+        rows = kernels.taken(seen.select(list(self.columns)), pa.array(chosen, pa.int64()))
         return rows.append_column(OP, pa.repeat(pa.scalar(DELETE, pa.string()), rows.num_rows))
 
     def _ranks(self, seen: pa.Table) -> list[int]:
@@ -107,9 +107,9 @@ class Tombstones:
         for number, (name, least) in enumerate([(self.sequence, False), *self.then]):
             frame = frame.append_column(f"_{number}", seen.column(name))
             order += [(f"_there_{number}", "ascending"), (f"_{number}", "descending" if least else "ascending")]
-            frame = frame.append_column(f"_there_{number}", pc.is_valid(seen.column(name)))
+            frame = frame.append_column(f"_there_{number}", kernels.is_valid(seen.column(name)))
         ranks = [0] * seen.num_rows
-        for rank, place in enumerate(pc.sort_indices(frame, sort_keys=[*order, (BATCH, "ascending")]).to_pylist()):
+        for rank, place in enumerate(kernels.order(frame, [*order, (BATCH, "ascending")]).to_pylist()):
             ranks[place] = rank
         return ranks
 
@@ -124,4 +124,4 @@ def shown(batch: pa.RecordBatch) -> pa.RecordBatch:
     """The rows that a source shows: of a key that it tells is gone, it shows none."""
     if OP not in batch.schema.names or batch.column(OP).null_count == batch.num_rows:
         return batch
-    return batch.filter(pc.fill_null(pc.not_equal(batch.column(OP), DELETE), True))  # noqa: FBT003  pyarrow takes it by place
+    return kernels.where(batch, kernels.filled(kernels.not_equal(batch.column(OP), DELETE), value=True))

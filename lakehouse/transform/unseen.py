@@ -8,9 +8,9 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lakehouse.layout import BATCH, DELETE, OP
+from lakehouse.transform import kernels
 from lakehouse.transform.cut import first_of, odd_rows
 from lakehouse.transform.names import quote
 
@@ -82,32 +82,36 @@ class Unseen:
         if self.cursor is None or self.newest is None:
             return pa.chunked_array([pa.repeat(pa.scalar(True), incoming.num_rows)])  # noqa: FBT003  pyarrow takes it by place
         column = incoming.column(self.cursor)
-        return pc.invert(pc.fill_null(pc.greater(column, pa.scalar(self.newest, column.type)), False))  # noqa: FBT003  as above
+        return kernels.opposite(kernels.filled(kernels.greater(column, pa.scalar(self.newest, column.type)), value=False))
 
     def among(self, incoming: pa.Table, seen: pa.Table) -> pa.Table:
         """The unseen rows, as `rows` gives them; for few rows that bronze may have, which are compared one by one."""
         may = self.again(incoming)
-        again = incoming.filter(may)
+        again = kernels.where(incoming, may)
         if self.keys:
             first, near = again.column(self.keys[0]).combine_chunks(), incoming
             if not pa.types.is_floating(first.type):  # to `is_in` 0.0 and -0.0 are two values
-                near = incoming.filter(pc.is_in(incoming.column(self.keys[0]), first))
-                seen = seen.filter(pc.is_in(seen.column(self.keys[0]), first))
+                near = kernels.where(incoming, kernels.among(incoming.column(self.keys[0]), first))
+                seen = kernels.where(seen, kernels.among(seen.column(self.keys[0]), first))
             times = Counter(tuples(near, self.keys))
             known = self._observed(seen, {key for key, count in times.items() if count > 1})
             kept = [row not in known for row in tuples(again, self.columns)]
         else:
             if self.cursor and self.low is not None:
                 column = seen.column(self.cursor)
-                column = column.cast(pa.int64()) if pa.types.is_integer(column.type) else column  # a bound may be beyond a narrow type
-                near = pc.greater_equal(column, pa.scalar(self.low, column.type))
-                seen = seen.filter(near if self.odd is None else pc.or_(odd_rows(column, self.odd), pc.fill_null(near, False)))  # noqa: FBT003  as above
+                column = (
+                    kernels.cast(column, pa.int64()) if pa.types.is_integer(column.type) else column
+                )  # a bound may be beyond a narrow type
+                near = kernels.greater_equal(column, pa.scalar(self.low, column.type))
+                if self.odd is not None:
+                    near = kernels.either(odd_rows(column, self.odd), kernels.filled(near, value=False))
+                seen = kernels.where(seen, near)
             left = Counter(tuples(seen, self.columns))
             kept = []
             for row in tuples(again, self.columns):
                 kept.append(left[row] <= 0)
                 left[row] -= 1
-        return pa.concat_tables([incoming.filter(pc.invert(may)), again.filter(pa.array(kept, pa.bool_()))])
+        return pa.concat_tables([kernels.where(incoming, kernels.opposite(may)), kernels.where(again, pa.array(kept, pa.bool_()))])
 
     def _observed(self, seen: pa.Table, several: set[tuple[object, ...]]) -> set[tuple[object, ...]]:
         keys, batches = tuples(seen, self.keys), seen.column(BATCH).to_pylist()

@@ -10,9 +10,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lakehouse.errors import SourceDataError
+from lakehouse.transform import kernels
 from lakehouse.transform.arrow import cast_batch
 
 FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
@@ -28,12 +28,12 @@ def to_instants(local: pa.Array, zone: str) -> pa.Array:
     Raises:
         pyarrow.ArrowInvalid: A time does not exist there, since the clocks were set over it.
     """
-    plain = local.cast(_PLAIN)
-    instants = pc.assume_timezone(plain, zone, ambiguous="latest", nonexistent="raise").cast(_INSTANT)
-    for end, beyond in ((FIRST, pc.less), (LAST, pc.greater)):
+    plain = kernels.cast(local, _PLAIN)
+    instants = kernels.cast(kernels.in_zone(plain, zone), _INSTANT)
+    for end, beyond in ((FIRST, kernels.less), (LAST, kernels.greater)):
         scalar = pa.scalar(end, _INSTANT)
-        stays = pc.or_(pc.equal(local, scalar), beyond(instants, scalar))
-        instants = pc.if_else(stays, scalar, instants)
+        stays = kernels.either(kernels.equal(local, scalar), beyond(instants, scalar))
+        instants = kernels.choose(stays, scalar, instants)
     return instants
 
 
@@ -47,7 +47,7 @@ def zoned_batch(batch: pa.RecordBatch, schema: pa.Schema, cursor: str | None, zo
         return cast_batch(batch, schema, where)
     given = batch.column(cursor)
     textual = pa.types.is_string(given.type) or pa.types.is_large_string(given.type)
-    if textual and pc.any(pc.match_substring_regex(given, _OWN_ZONE), min_count=0).as_py():
+    if textual and kernels.some_are(kernels.matched(given, _OWN_ZONE)):
         raise SourceDataError(
             f"column {cursor} has a text with a zone of its own, and `cursor_zone` says {zone}",
             where=where,

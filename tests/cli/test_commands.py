@@ -3,18 +3,23 @@
 import subprocess
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
+from typer.main import get_command
 
 from lakehouse import __version__
+from lakehouse.cli.main import COMMANDS, commands
 from tests.cli.project import PROGRAM, ROWS, SOURCE, Project
 from tests.servers import Postgres
 
 RUN = ["run_id", "status", "started_at", "seconds", "steps"]
 STEP = ["step", "table", "status", "rows_in", "rows_out", "rejected", "seconds", "version"]
 STATUS = ["layer", "table", "rows", "version", "watermark", "lag_seconds", "freshness", "last_run", "failed_checks"]
+IDLE = {"pyarrow.compute", "pyarrow.dataset", "polars", "duckdb", "rich", "asyncio", "dotenv", "pydantic_settings", "azure", "psycopg2"}
 HEAVY = {"polars", "duckdb", "deltalake", "pyarrow", "connectorx", "psycopg", "sqlglot", "obstore"}
 
 
@@ -167,15 +172,53 @@ def test_connections_come_from_the_env_file_too(project: Project) -> None:
 
 def loads(code: str) -> set[str]:
     """The heavy modules that are loaded after `code`."""
+    return HEAVY & modules(code)
+
+
+def modules(code: str) -> set[str]:
+    """All modules that are loaded after `code`."""
     script = f"import sys\ntry:\n    {code}\nexcept SystemExit:\n    pass\nprint(' '.join(sys.modules), file=sys.stderr)"
     done = subprocess.run((sys.executable, "-c", script), capture_output=True, text=True, check=True, timeout=60)
-    return HEAVY & set(done.stderr.split())
+    return set(done.stderr.splitlines()[-1].split())
 
 
 def test_the_package_and_the_help_load_nothing_heavy() -> None:
     assert loads("import lakehouse") == set()
     assert loads("import lakehouse.cli.main as m; sys.argv = ['lakehouse', '--help']; m.main()") == set()
     assert loads("import lakehouse.cli.main as m; sys.argv = ['lakehouse', 'run', '--help']; m.main()") == set()
+
+
+def test_a_run_without_changes_loads_no_engine(loaded: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in loaded.environment().items():
+        monkeypatch.setenv(name, value)
+    found = modules(f"import lakehouse.cli.main as m; sys.argv = ['lakehouse', 'run', '--project', {str(loaded.folder)!r}]; m.main()")
+    assert found >= {"deltalake", "connectorx", "lakehouse.stages.bronze"}
+    assert found & IDLE == set()
+
+
+def test_the_program_ends_with_its_code_and_all_it_said() -> None:
+    start = (sys.executable, "-m", "lakehouse")
+    assert (
+        subprocess.run((*start, "--version"), capture_output=True, text=True, check=True, timeout=60).stdout == f"lakehouse {__version__}\n"
+    )
+    assert subprocess.run((*start, "rum"), capture_output=True, check=False, timeout=60).returncode == 2
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run((*start, "--version"), stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "No space left" in done.stderr
+
+
+def test_each_command_alone_is_as_among_all() -> None:
+    among = options(())
+    assert sorted(among) == sorted(COMMANDS)
+    assert all(options((name,)) == {name: among[name]} for name in COMMANDS)
+    assert list(options(("--debug", "run"))) == ["run"]
+
+
+def options(words: tuple[str, ...]) -> dict[str, list[str | None]]:
+    """Each command that these words may need, with the names of what it takes."""
+    group: Any = get_command(commands(words))
+    return {name: [option.name for option in command.params] for name, command in group.commands.items()}
 
 
 def test_help_names_every_command() -> None:

@@ -1,4 +1,4 @@
-"""What the environment says about Azure: read once, one way in, no secret shown."""
+"""What the environment says: read once, the nearest word wins; of Azure one way in, no secret shown."""
 
 from __future__ import annotations
 
@@ -45,3 +45,20 @@ def test_a_layer_of_no_such_name_is_refused(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("LAKEHOUSE_LAYER__TIN", "tin")
     with pytest.raises(UsageError, match="LAKEHOUSE_LAYER"):
         Settings.load(tmp_path)
+
+
+def test_what_is_given_wins_over_variables_and_those_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = ("LAKEHOUSE_LAKE=file", "lakehouse_connection__A='file a'", "LAKEHOUSE_CONNECTION__B=file b", "LAKEHOUSE_CONNECTION__C=file c")
+    (tmp_path / ".env").write_text("\n".join([*lines, "LAKEHOUSE_BATCH_ROWS=7", "UNRELATED=1"]))
+    for name, value in {"LAKE": "variable", "CONNECTION__B": "variable b", "CONNECTION__C": "variable c", "BATCH_ROWS": ""}.items():
+        monkeypatch.setenv(f"LAKEHOUSE_{name}", value)
+    settings = Settings.load(tmp_path, connection={"c": "given c"})
+    assert (settings.lake, settings.batch_rows) == ("variable", 7)
+    assert [settings.url(name) for name in "ABC"] == ["file a", "variable b", "given c"]
+
+
+def test_values_that_go_together_may_come_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAKEHOUSE_CONNECTION", '{"shop": "sqlite:///a.db"}')
+    monkeypatch.setenv("LAKEHOUSE_CONNECTION__CRM", "sqlite:///b.db")
+    settings = Settings.load(tmp_path)
+    assert (settings.url("shop"), settings.url("crm")) == ("sqlite:///a.db", "sqlite:///b.db")

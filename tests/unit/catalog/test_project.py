@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse.catalog import SCHEMAS, load, schema_text
+from lakehouse.catalog import load
 from lakehouse.catalog.graph import Graph
+from lakehouse.catalog.schema import SCHEMAS, schema_text
 from lakehouse.errors import UsageError
 
 ROOT = Path(__file__).parents[3]
