@@ -198,9 +198,9 @@ def test_a_read_that_is_left_early_frees_its_snapshot(postgresql: Backend) -> No
         stream = database.read(database.describe(table(keys="id")), Window())
         next(stream)
         del stream
-        with psycopg.connect(postgresql.url) as connection:
+        with psycopg.connect(postgresql.url, autocommit=True) as connection:
             held = "select count(*) from pg_stat_activity where datname = current_database() and state like 'idle in transaction%'"
-            for _ in range(200):  # a server hears of a closed connection a moment later
+            for _ in range(200):  # a server hears of a closed connection a moment later; each statement looks anew
                 if connection.execute(held).fetchone() == (0,):
                     return
                 sleep(0.05)
