@@ -50,7 +50,7 @@ class Prefect:
             "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
             "PREFECT_WORKER_QUERY_SECONDS": "1",
         }
-        self._api = httpx.Client(base_url=f"{self.url}/api", timeout=30)
+        self._api = httpx.Client(base_url=f"{self.url}/api", timeout=20)
         self._started = [self._start("server", "start", "--host", "127.0.0.1", "--port", str(port))]
         try:
             self.wait(self._is_up, START_SECONDS)
@@ -100,10 +100,15 @@ class Prefect:
 
     def ask(self, method: str, path: str, body: object = None) -> httpx.Response:
         """The API's answer; a server on SQLite is busy now and then."""
-        return self.wait(lambda: self._ask_once(method, path, body), 30)  # type: ignore[no-any-return]
+        return self.wait(lambda: self._ask_once(method, path, body), 90)  # type: ignore[no-any-return]
 
     def _ask_once(self, method: str, path: str, body: object) -> httpx.Response | None:
-        answer = self._api.request(method, path, json=body)
+        try:
+            answer = self._api.request(method, path, json=body)
+        except httpx.ReadTimeout:
+            if method != "GET":  # whoever only reads may ask again
+                raise
+            return None
         return None if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE else answer
 
     def read(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401  any JSON
