@@ -82,6 +82,16 @@ def consumed(layer: str, table: str) -> str:
     return f"lakehouse.consumed.{layer}.{table}"
 
 
+def seen(layer: str, table: str) -> str:
+    """The app transaction under which a model keeps the very version of `layer.table` that it was built from."""
+    return f"lakehouse.seen.{layer}.{table}"
+
+
+def failing(rule: str) -> str:
+    """The app transaction under which a model keeps how many of its rows break a rule."""
+    return f"lakehouse.failing.{rule}"
+
+
 _AZURE = re.compile(
     r"(?:abfss?|az)://(?P<container>[a-z0-9][a-z0-9-]{1,61}[a-z0-9])(?:@(?P<account>[a-z0-9]{3,24})\.dfs\.core\.windows\.net)?"
     r"(?P<path>(?:/[A-Za-z0-9_=][A-Za-z0-9._=-]*)*)/*\Z"

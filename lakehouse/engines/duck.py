@@ -109,9 +109,13 @@ class Session:
         with _within_limit():
             self._connection.execute(statement)
 
-    def reader(self, query: str, batch_rows: int = 131_072) -> Iterator[pa.RecordBatch]:
-        """The result of one of the product's own queries as batches, streamed."""
-        with _within_limit():
+    def reader(self, query: str, batch_rows: int = 131_072, where: str | None = None) -> Iterator[pa.RecordBatch]:
+        """The result of one of the product's own queries as batches, streamed; over a model's rows, with the place of its SELECT.
+
+        Raises:
+            ModelError: The SELECT breaks at a value.
+        """
+        with _within_limit(), _model(where):
             yield from self._connection.sql(query).to_arrow_reader(batch_rows)
 
     def rows(self, query: str) -> pa.Table:
@@ -119,18 +123,14 @@ class Session:
         with _within_limit():
             return self._connection.sql(query).to_arrow_table()
 
-    def model(self, name: str, query: str, where: str, what: str = "the SELECT") -> None:
-        """Keep the result of a model's query as temporary table `name`.
+    def model(self, name: str, query: str, where: str, what: str = "the SELECT", *, view: bool = False) -> None:
+        """Keep the result of a model's query as temporary table `name`, or the query itself as a view.
 
         Raises:
             ModelError: The query cannot be run as it is written.
         """
-        try:
-            self._connection.execute(f"create temp table {name} as {query}")
-        except duckdb.Error as exc:
-            raise ModelError(
-                f"{what} cannot be run: {_first_line(exc)}", where=where, next_step="Mend it; `lakehouse validate` checks names."
-            ) from exc
+        with _model(where, what):
+            self._connection.execute(f"create temp {'view' if view else 'table'} {name} as {query}")
 
     def lock(self, folders: Iterable[str]) -> None:
         """Let what follows read nothing but the lake's own folders, and change no setting."""
@@ -152,6 +152,19 @@ class Session:
             return self._connection.sql(query).to_arrow_table()
         except duckdb.Error as exc:
             raise UsageError(f"the query cannot be run: {_first_line(exc)}", next_step="`lakehouse status` lists the tables.") from exc
+
+
+@contextmanager
+def _model(where: str | None, what: str = "the SELECT") -> Iterator[None]:
+    """What the engine refuses of a model's query at a place, as an error of ours."""
+    try:
+        yield
+    except duckdb.Error as exc:
+        if where is None:
+            raise
+        raise ModelError(
+            f"{what} cannot be run: {_first_line(exc)}", where=where, next_step="Mend it; `lakehouse validate` checks names."
+        ) from exc
 
 
 @contextmanager

@@ -139,6 +139,8 @@ class Step:
         version_before: The table's Delta version before the step's first commit; None where it made none.
         columns: What the table's contract made of source columns that are not as bronze has them: `added`, `widened`, `rescued`,
             `discarded`.
+        built: How a gold model was brought up to its inputs: from their `changes`, or in `full`.
+        why_in_full: The reason, where it was in full.
     """
 
     step: str
@@ -161,6 +163,8 @@ class Step:
     version_before: int | None = None
     dropped: int = 0
     columns: dict[str, list[str]] = field(default_factory=dict)
+    built: Literal["changes", "full"] | None = None
+    why_in_full: str | None = None
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from lakehouse.layout import IS_CURRENT, VALID_FROM, VALID_TO
 from lakehouse.model.expectation import GoldExpectation
 from lakehouse.model.words import ColumnName, Columns, Frozen, Misfit, Sentence, TableName
 
@@ -63,6 +64,10 @@ class Model(Frozen):
     surrogate_key: ColumnName | None = None
     history: Literal["scd1", "scd2"] = "scd1"
     """For dimensions: scd2 takes `valid_from`, `valid_to`, `is_current` from its SELECT."""
+    early: Literal["first", "unknown"] = "first"
+    """For scd2: what a fact before a member's earliest version gets, that version or the unknown member."""
+    scd1: Columns = ()
+    """For scd2: columns in which every version of a member has the value of its latest one (a dimension of type 6)."""
     calendar: Calendar | None = None
     as_of: ColumnName | None = None
     """For facts: the instant at which dimension versions are looked up."""
@@ -89,6 +94,11 @@ class Model(Frozen):
             raise Misfit("`history: scd2` belongs to a dimension with a SELECT", "history")
         if self.calendar and self.keys != ("date",):
             raise Misfit("a calendar's `keys` is [date]", "keys")
+        if (self.early != "first" or self.scd1) and self.history != "scd2":
+            raise Misfit("belongs to a dimension with `history: scd2`", "scd1" if self.scd1 else "early")
+        for name in self.scd1:
+            if name in (*self.keys, VALID_FROM, VALID_TO, IS_CURRENT):
+                raise Misfit(f"names {name!r}, which tells the versions apart", "scd1")
         for name, reference in self.references.items():
             if reference.through is not None and (reference.through == name or reference.through not in self.references):
                 raise Misfit(f"names {reference.through!r}, which is no other reference of this fact", "references", name, "through")
