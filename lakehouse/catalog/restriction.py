@@ -52,32 +52,20 @@ class _Branch:
     """One SELECT of a query, which may be a UNION of several."""
 
     def __init__(self, query: exp.Query, keys: Mapping[str, int | None]) -> None:
-        if not isinstance(query, exp.Select):
-            raise _Unfit(f"it has {query.key.upper()}")
-        for word, value in query.args.items():
-            if value and word not in _FIT:
-                raise _Unfit(f"it has {_WORDS.get(word, word.rstrip('_').upper())}")
-        if any(node is not query for node in query.find_all(exp.Query)):
-            raise _Unfit("it has a subquery")
-        if query.find(exp.Unnest, exp.Explode):
-            raise _Unfit("it unnests a list")
-        if isinstance(query.args.get("distinct"), exp.Distinct) and query.args["distinct"].args.get("on"):
-            raise _Unfit("it has DISTINCT ON")
-        group = query.args.get("group")
-        if group and any(group.args.get(word) for word in ("grouping_sets", "rollup", "cube")):
-            raise _Unfit("it has grouping sets")
-        self.query = query
+        self.query = _plain(query)
         self.occurrences = list(self._occurrences())
         self.keys = {name: self._key(name, place) for name, place in keys.items()}
-        if group is None and any(not isinstance(node.parent, exp.Window) for node in _aggregates(query)):
-            raise _Unfit("it aggregates all rows into one")
-        for window in query.find_all(exp.Window):
+        for window in self.query.find_all(exp.Window):
             parts = {_spelled(part) for part in window.args.get("partition_by") or []}
             if not {_spelled(key) for key in self.keys.values()} <= parts:
                 raise _Unfit("it has a window that is not partitioned by the model's keys")
-        aliases = {one.alias.lower(): one.this for one in query.selects if isinstance(one, exp.Alias)}
-        where = query.args.get("where")
-        for node in [*self.keys.values(), *([where] if where else []), *(join for join in query.args.get("joins") or [])]:
+        self._require_no_name_twice()
+
+    def _require_no_name_twice(self) -> None:
+        """No condition or key names a column that the SELECT itself makes: alone it would mean another one."""
+        aliases = {one.alias.lower(): one.this for one in self.query.selects if isinstance(one, exp.Alias)}
+        where = self.query.args.get("where")
+        for node in [*self.keys.values(), *([where] if where else []), *(self.query.args.get("joins") or [])]:
             for column in node.find_all(exp.Column):
                 own = aliases.get(column.name.lower())
                 if own is not None and not column.table and not (isinstance(own, exp.Column) and own.name.lower() == column.name.lower()):
@@ -137,7 +125,7 @@ class _Branch:
             query.set("expressions", [exp.alias_(key.copy(), name, quoted=True) for name, key in self.keys.items()])
             where = query.args.get("where")
             if where:
-                kept = [part for part in where.this.flatten()] if isinstance(where.this, exp.And) else [where.this]
+                kept = list(where.this.flatten()) if isinstance(where.this, exp.And) else [where.this]
                 kept = [part for part in kept if not any(self._is_loose(column) for column in part.find_all(exp.Column))]
                 query.set("where", exp.Where(this=exp.and_(*kept)) if kept else None)
             joins = query.args.get("joins") or []
@@ -148,6 +136,27 @@ class _Branch:
                     stands = changed[other.pair].rows if place == at else changed[other.pair].both
                     node.replace(exp.alias_(exp.to_table(stands), other.alias, table=True))
             yield _sql(query)
+
+
+def _plain(query: exp.Query) -> exp.Select:
+    """The query, where it has nothing that looks at more rows than those of a group."""
+    if not isinstance(query, exp.Select):
+        raise _Unfit(f"it has {query.key.upper()}")
+    for word, value in query.args.items():
+        if value and word not in _FIT:
+            raise _Unfit(f"it has {_WORDS.get(word, word.rstrip('_').upper())}")
+    group, distinct = query.args.get("group"), query.args.get("distinct")
+    refused = {
+        "it has a subquery": any(node is not query for node in query.find_all(exp.Query)),
+        "it unnests a list": query.find(exp.Unnest, exp.Explode),
+        "it has DISTINCT ON": isinstance(distinct, exp.Distinct) and distinct.args.get("on"),
+        "it has grouping sets": group and any(group.args.get(word) for word in ("grouping_sets", "rollup", "cube")),
+        "it aggregates all rows into one": group is None and any(_aggregates(query)),
+    }
+    for why, given in refused.items():
+        if given:
+            raise _Unfit(why)
+    return query
 
 
 @lru_cache(maxsize=256)

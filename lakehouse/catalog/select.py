@@ -38,6 +38,11 @@ _CLOCKS = (
 _IN_RULES = {"error", "current_user", "current_role", "session_user", "user", "current_schema", "current_schemas", "current_database"}
 _IN_RULES |= {"current_catalog", "current_query"}
 """What no rule may ask besides: a value would stand in an error, or the answer is not the row's."""
+_AT_THE_END = (
+    ("order", "ORDER BY", "a table has no order; leave it out"),
+    ("limit", "LIMIT", "a model holds all rows of its grain; filter them in WHERE or QUALIFY"),
+    ("offset", "OFFSET", "a model holds all rows of its grain; filter them in WHERE or QUALIFY"),
+)
 _DEEP = "it is nested too deeply"
 
 
@@ -71,6 +76,7 @@ def parse_select(text: str) -> tuple[Select | None, list[tuple[int, str]]]:
     if not isinstance(query, exp.Query):
         return None, [(1, f"expected one SELECT, given {query.key.upper()}")]
     reads, faults = _reads(query)
+    faults += [(_line(node), f"{word} at the end: {why}") for key, word, why in _AT_THE_END if (node := query.args.get(key)) is not None]
     faults += [
         (1, f"{node.key.upper()} is not allowed inside a SELECT")
         for node in query.find_all(exp.DML, exp.DDL, exp.Command)
@@ -134,6 +140,19 @@ def origins(select: Select) -> dict[str, str]:
     given = {column.name: column.name for column in query.selects if isinstance(column, exp.Column)}
     renamed = {one.this.name: one.alias for one in query.selects if isinstance(one, exp.Alias) and isinstance(one.this, exp.Column)}
     return {**renamed, **given}
+
+
+def sums(select: Select) -> list[tuple[str, str, int]]:
+    """The columns of tables that a SELECT sums up over rows, each as (table as `layer.name`, column, line); where it is clear which."""
+    query = sqlglot.parse_one(select.text, read="duckdb")
+    names = {table.alias_or_name.lower(): f"{table.db.lower()}.{table.name}" for table in query.find_all(exp.Table) if table.db}
+    found = []
+    for node in query.find_all(exp.Sum):
+        for column in node.find_all(exp.Column):
+            table = names.get(column.table.lower()) if column.table else next(iter(names.values())) if len(names) == 1 else None
+            if table:
+                found.append((table, column.name, _line(column)))
+    return found
 
 
 def unknown_column(select: Select, columns: Mapping[tuple[str, str], Mapping[str, str]]) -> str | None:

@@ -74,6 +74,9 @@ def _looks(lake: Lake, table: Table) -> list[tuple[str, str]]:
 def _built(lake: Lake, layer: str, name: str, moving: set[tuple[str, str]]) -> dict[str, Any]:
     reason = lake.behind(layer, name)
     if reason:
-        return _row("build", reason)
+        from lakehouse.stages.gold import why_in_full  # noqa: PLC0415  loads the engines, which a plan of tables does not need
+
+        whole = why_in_full(lake, lake.catalog.models[name]) if layer == "gold" else None
+        return _row("build", reason if whole is None or whole in reason else f"{reason}; in full, since {whole}")
     following = [".".join(pair) for pair in lake.inputs(layer, name) if pair in moving]
     return _row("wait", f"up to date; follows what comes to {', '.join(following)}" if following else "up to date")

@@ -144,7 +144,9 @@ def write(lake: Lake, silver: Silver, name: str) -> None:
     table = lake.table("silver", name) or lake.make_table("silver", name, schema)
     columns = [pa.array([row[at] for row in rows], field.type) for at, field in enumerate(schema)]
     batch = table.batch + 1
-    table.replace([pa.RecordBatch.from_arrays(columns, schema=schema)], lambda: Commit(lake.run_id, "silver", {consumed("bronze", name): batch}))
+    table.replace(
+        [pa.RecordBatch.from_arrays(columns, schema=schema)], lambda: Commit(lake.run_id, "silver", {consumed("bronze", name): batch})
+    )
     lake.end_step("silver", name)
 
 
@@ -158,9 +160,9 @@ def built(lake: Lake) -> dict[str, list[dict[str, Any]]]:
             table = lake.table("gold", name)
             assert table is not None
             if table.version > 2:
-                assert (step.built in ("changes", None)), (name, step.why_in_full)
+                assert step.built in ("changes", None), (name, step.why_in_full)
             failed = step.failed_checks if name == "fact_stream" and step.built else {}
-            found[name] = sorted(table.scan().collect().to_dicts(), key=repr) + [failed]
+            found[name] = [*sorted(table.scan().collect().to_dicts(), key=repr), failed]
     return found
 
 

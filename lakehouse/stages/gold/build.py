@@ -57,7 +57,7 @@ def why_in_full(lake: Lake, model: Model) -> str | None:
     """Why a model that is behind its inputs will be built in full, as far as that is known before; None where it follows the changes."""
     gold = lake.table("gold", model.name)
     if gold is None or not gold.batch:
-        return "it was never built"
+        return "there is no gold table yet"
     if gold.number(DEFINITION) != lake.catalog.definition(model.name):
         return "its definition changed"
     return why_full(lake.catalog, model)
@@ -98,14 +98,15 @@ class _Build:
     def run(self) -> Step:
         lake, model, step = self._lake, self._model, self._step
         why = why_in_full(lake, model)
-        try:
-            if why is not None:
-                raise Whole(why)
+        if why is None:
             step.built = "changes"
-            with lake.engine() as engine:
-                self._refresh(engine)
-        except Whole as exc:
-            step.built, step.why_in_full = "full", str(exc)
+            try:
+                with lake.engine() as engine:
+                    self._refresh(engine)
+            except Whole as exc:
+                why = str(exc)
+        if why is not None:
+            step.built, step.why_in_full = "full", why
             with lake.engine() as engine:
                 for (layer, name), table in self._tables.items():
                     engine.table(f"{layer}.{quote(name)}", table.schema, [file.uri for file in table.files(())])
@@ -147,7 +148,7 @@ class _Build:
         _stage(lake.catalog, engine, model)
         self._step.rows_in = count(engine, "_staged")
         require_sound(engine, model)
-        counts = {name: 0 for name in model.expect} | check(engine, model, self._found)
+        counts = dict.fromkeys(model.expect, 0) | check(engine, model, self._found)
         commit = self._commit(counts)
         schema = delta_schema(shape(engine, "_staged"), model)
         gold = self._gold = gold or lake.make_table("gold", model.name, schema)

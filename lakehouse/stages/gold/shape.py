@@ -57,7 +57,7 @@ def require_sound(engine: Session, model: Model, table: str = "_staged") -> None
 
 
 def delta_schema(staged: pa.Schema, model: Model) -> pa.Schema:
-    """The staged columns with types that every Delta reader knows, and with their descriptions.
+    """The staged columns with types that every Delta reader knows, with descriptions, and of measures `unit` and `additivity`.
 
     Raises:
         ModelError: A column has a type that Delta does not have.
@@ -65,8 +65,10 @@ def delta_schema(staged: pa.Schema, model: Model) -> pa.Schema:
     fields = []
     for field in staged:
         kind = _plain_type(field, f"sql/gold/{model.name}.sql")
-        description = model.columns.get(field.name) or (model.measures[field.name].description if field.name in model.measures else None)
-        fields.append(pa.field(field.name, kind, metadata={"comment": description} if description else None))
+        measure = model.measures.get(field.name)
+        description = model.columns.get(field.name) or (measure.description if measure else None)
+        told = {"comment": description, "unit": measure.unit if measure else None, "additivity": measure.additivity if measure else None}
+        fields.append(pa.field(field.name, kind, metadata={word: text for word, text in told.items() if text} or None))
     return pa.schema(fields)
 
 
