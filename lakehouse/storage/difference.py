@@ -39,6 +39,11 @@ def seen(place: Place, version: int) -> int:
     return _number(DeltaTable(place.uri, version, place.options() or None))
 
 
+def later(before: int, version: int) -> int:
+    """What `seen` gives for another version of the table of which it gave `before`."""
+    return before >> _VERSION_BITS << _VERSION_BITS | version
+
+
 def since(place: Place, table: Table, before: int) -> Difference | None:
     """The files that came and went since the version that `seen` gave this number.
 

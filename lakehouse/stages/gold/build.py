@@ -15,6 +15,7 @@ from lakehouse.stages.gold.inputs import Inputs, Whole
 from lakehouse.stages.gold.refresh import refresh, why_full
 from lakehouse.stages.gold.rules import check, check_changes, told
 from lakehouse.stages.gold.shape import cast, count, delta_schema, require_sound, shape
+from lakehouse.storage.difference import later
 from lakehouse.transform.checks import broken
 from lakehouse.transform.names import quote
 from lakehouse.transform.star import calendar, dimension, fact
@@ -91,9 +92,6 @@ class _Build:
         self._found = lake.findings[model.name] = []
         self._numbers = {consumed(*pair): table.batch for pair, table in tables.items()}
         self._numbers[DEFINITION] = lake.catalog.definition(model.name)
-        for pair, table in tables.items():
-            if gold is None or gold.number(consumed(*pair)) != table.batch or gold.number(seen(*pair)) is None:
-                self._numbers[seen(*pair)] = lake.seen(*pair)
 
     def run(self) -> Step:
         lake, model, step = self._lake, self._model, self._step
@@ -109,6 +107,7 @@ class _Build:
             step.built, step.why_in_full = "full", why
             with lake.engine() as engine:
                 for (layer, name), table in self._tables.items():
+                    self._numbers[seen(layer, name)] = lake.seen(layer, name)
                     engine.table(f"{layer}.{quote(name)}", table.schema, [file.uri for file in table.files(())])
                 self._whole(engine)
         step.status, step.version = "success", None if self._gold is None else self._gold.version
@@ -131,6 +130,8 @@ class _Build:
         assert gold is not None  # noqa: S101  else it was never built
         inputs = Inputs(self._lake, engine, model, self._tables)
         inputs.compare(gold)
+        for pair, table in self._tables.items():
+            self._numbers[seen(*pair)] = later(gold.number(seen(*pair)) or 0, table.version)
         found = refresh(self._lake.catalog, engine, model, inputs, gold)
         if found is None:
             gold.mark(Commit(self._lake.run_id, "gold", self._numbers, {"rows": 0, "built": "changes"}))

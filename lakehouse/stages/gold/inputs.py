@@ -58,9 +58,9 @@ class Inputs:
             Whole: What an input was then cannot be told any more.
         """
         for number, (pair, table) in enumerate(sorted(self._tables.items())):
-            if gold.number(consumed(*pair)) == table.batch:
-                continue
             before = gold.number(seen(*pair))
+            if before is not None and gold.number(consumed(*pair)) == table.batch:
+                continue
             found = None if before is None else self._lake.since(*pair, before)
             if found is None:
                 raise Whole(f"the version of {'.'.join(pair)} that it was built from is not there any more")
