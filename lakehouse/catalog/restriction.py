@@ -150,7 +150,7 @@ def _plain(query: exp.Query) -> exp.Select:
         "it has a subquery": any(node is not query for node in query.find_all(exp.Query)),
         "it unnests a list": query.find(exp.Unnest, exp.Explode),
         "it has DISTINCT ON": isinstance(distinct, exp.Distinct) and distinct.args.get("on"),
-        "it has grouping sets": group and any(group.args.get(word) for word in ("grouping_sets", "rollup", "cube")),
+        "it has grouping sets": group and group.find(exp.GroupingSets, exp.Rollup, exp.Cube),
         "it aggregates all rows into one": group is None and any(_aggregates(query)),
     }
     for why, given in refused.items():

@@ -95,8 +95,8 @@ class Silver:
         self.versions: dict[str, dict[tuple[int, int], list[Any]]] = {name: {} for name in VERSIONED}
         self.lands: dict[str, str] = {}
         self.streams: dict[int, list[Any]] = {}
-        for _ in range(6):
-            for name in SILVER:
+        for name in SILVER:
+            for _ in range(40 if name == "streams" else 15):
                 self.change(name)
 
     def values(self, name: str) -> list[Any]:

@@ -1,4 +1,4 @@
-"""The page about gold, and a star whose dimension gets late versions: which facts are keyed anew, and how models say how they were built."""
+"""The page about gold; a dimension with late versions, and which facts they key anew; how models say how they were built."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ _FILE = re.compile(r"^```(?:yaml|sql)\n(?:#|--) (\S+)\n(.*?)^```$", re.MULTILINE
 CUSTOMERS = "insert or replace into customers values {};"
 BY_CITY = {
     "metadata/models/by_city.yml": "kind: aggregate\nkeys: city\n",
-    "sql/gold/by_city.sql": "select c.city, count(*) as n from gold.fact_order f join gold.dim_customer c using (customer_key) group by all",
+    "sql/gold/by_city.sql": """
+select c.city, count(*) as n from gold.fact_order f join gold.dim_customer c using (customer_key) group by all
+""",
     "metadata/models/ranked.yml": "kind: aggregate\nkeys: id\n",
     "sql/gold/ranked.sql": "select id, rank() over (order by amount) as place from silver.orders",
 }
