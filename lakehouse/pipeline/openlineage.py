@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -25,7 +26,6 @@ from openlineage.client.transport.file import FileConfig, FileTransport
 from openlineage.client.transport.http import ApiKeyTokenProvider, HttpConfig, HttpTransport, TokenProvider
 from openlineage.client.uuid import generate_static_uuid
 
-from lakehouse import __version__
 from lakehouse.layout import LAYERS, azure_parts, folder_of, is_azure, table_uri
 from lakehouse.pipeline.lineage import lineage
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from lakehouse.model.run import Run as Report
     from lakehouse.model.run import Step
 
-PRODUCER = f"lakehouse/{__version__}"
+PRODUCER = f"lakehouse/{version('lakehouse')}"
 _SCHEMES = {"postgresql": "postgres", "mariadb": "mysql", "sqlserver": "mssql"}
 _RETRIES = {"total": 2, "backoff_factor": 0.2, "status_forcelist": [500, 502, 503, 504], "allowed_methods": ["POST"]}
 _SECONDS = 3.0
