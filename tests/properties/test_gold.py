@@ -191,7 +191,7 @@ def live(seed: int, turns: int, compared: int | None = None) -> None:
                         assert stands[model][:-1] == whole[model][:-1], (model, turn)
 
 
-@settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.too_slow], phases=[Phase.generate])
+@settings(max_examples=1, deadline=None, suppress_health_check=[HealthCheck.too_slow], phases=[Phase.generate])
 @given(st.integers(0, 10**9))
 def test_a_star_that_follows_changes_is_the_star_built_at_once(seed: int) -> None:
     live(seed, 2, compared=1)
