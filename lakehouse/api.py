@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lakehouse.acts import Acts
 from lakehouse.lake import Lake
 from lakehouse.layout import lake_uri
 from lakehouse.pipeline.backfill import backfill
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from lakehouse.pipeline.walk import Around, Progress
 
 
-class Lakehouse:
+class Lakehouse(Acts):
     """A project and its lake. Every call sees the lake as it is at that moment."""
 
     def __init__(self, project: Path, settings: Settings) -> None:
@@ -251,16 +252,19 @@ class Lakehouse:
         with self._lake() as lake:
             return quality(lake, table)
 
-    def rejects(self, table: str | None = None, *, reason: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
-        """The newest rows that silver does not take, of one table or of all: `reason`, `rules`, masked `key`, and where they are in bronze.
+    def rejects(self, table: str | None = None, *, reason: str | None = None, limit: int = 50, state: str = "open") -> list[dict[str, Any]]:
+        """The newest rows that silver does not take, of one table or of all.
+
+        Each has `reason`, `rules`, the masked `key`, where it is in bronze, `state` (open, repaired, dropped; `all` asks for all),
+        `owner` and `age_seconds`.
 
         Raises:
-            UsageError: There is no such table.
+            UsageError: There is no such table or state.
         """
         from lakehouse.pipeline.quality import rejects  # noqa: PLC0415  as above
 
         with self._lake() as lake:
-            return rejects(lake, table, reason=reason, limit=limit)
+            return rejects(lake, table, reason=reason, limit=limit, state=state)
 
     def reject(self, table: str, pointer: str) -> list[dict[str, Any]]:
         """The rejects of a table whose `_row_hash` begins so, with the row's values in bronze, unmasked, as `row`.

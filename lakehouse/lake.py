@@ -301,6 +301,10 @@ class Lake:
         self._tables[layer, name] = create_table(turn.place, turn.name, schema, self.effects, turn)
         return self._tables[layer, name]
 
+    def is_under_way(self, run_id: str, layer: str, name: str) -> bool:
+        """Whether a run wrote a table last, and its process lives."""
+        return self._leases.is_alive(self.places.at(table_uri(self.layers[layer], name)), run_id)
+
     def end_step(self, step: str, name: str) -> Written:
         """What was committed to a table since its last step ended; the turn to write it, where it is still had, is given back."""
         layer = WRITTEN_BY.get(step, step)

@@ -46,6 +46,9 @@ REJECTED = "lakehouse.rejected"
 TAKEN, DROPPED = "lakehouse.taken", "lakehouse.dropped"
 """How many of the bronze rows that silver has consumed its rows' own rules let in, and how many rules with `drop` left out."""
 
+REPAIRED = "lakehouse.repaired"
+"""How many of the rows that a person fixed are among those that were let in."""
+
 
 def watermark(cursor: str, zone: str | None = None) -> str:
     """The app transaction that holds a bronze table's greatest value of one cursor column, by the zone in which it was read.

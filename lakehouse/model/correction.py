@@ -46,6 +46,7 @@ class Correction:
         supersedes: The id of the correction that this one makes void.
         id: Its own.
         batch_of: The ordinal of the commit that brought it; 0 until then.
+        act: The id of the act that it is part of, as that of a run; empty until then.
     """
 
     kind: Kind
@@ -61,6 +62,7 @@ class Correction:
     supersedes: str | None = None
     id: str = field(default_factory=_new_id)
     batch_of: int = 0
+    act: str = ""
 
     @property
     def pointer(self) -> Pointer | None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pyarrow as pa
 
-from lakehouse.layout import BATCH, CORRECTIONS, EXTRACTED_AT, RUN_ID, consumed, corrected
-from lakehouse.model.correction import Correction, standing
+from lakehouse.layout import BATCH, CORRECTIONS, EXTRACTED_AT, REJECTS, ROW_HASH, RUN_ID, consumed, corrected
+from lakehouse.model.correction import Correction, Pointer, standing
+from lakehouse.model.expectation import ACROSS
 from lakehouse.model.run import Commit
 from lakehouse.storage.frames import to_batches
-from lakehouse.transform.corrected import Corrected, Moved, Rows
+from lakehouse.transform.corrected import POINTERS, Corrected, Moved, Rows
+from lakehouse.transform.rejects import frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,7 +57,7 @@ def record(lake: Lake, said: Sequence[Correction]) -> None:
     own = {BATCH: batch, RUN_ID: lake.run_id, EXTRACTED_AT: now}
     rows = [{**_row(each), **own} for each in said]
     kinds = sorted({each.kind for each in said})
-    numbers = {corrected(name): batch for name in {each.table for each in said}}
+    numbers = {corrected(each.table): batch for each in said if each.kind != "assign"}  # who looks after a row changes no table
     facts = {"rows": len(rows), "by": said[0].by, "kinds": kinds}
     table.append(
         to_batches(pl.DataFrame(pl.from_arrow(pa.Table.from_pylist(rows, SCHEMA))), SCHEMA),
@@ -68,13 +71,12 @@ def _row(said: Correction) -> dict[str, object]:
     return {**own, "_correction": said.id, "value": value}
 
 
-def read(table: Table | None, name: str | None = None, act: str | None = None) -> list[Correction]:
-    """The corrections of one table or of all, of one act or of all, in the order in which they came."""
+def read(table: Table | None, name: str | None = None) -> list[Correction]:
+    """The corrections of one table or of all, in the order in which they came."""
     if table is None:
         return []
     rows = table.scan()
     rows = rows if name is None else rows.filter(pl.col("table") == name)
-    rows = rows if act is None else rows.filter(pl.col(RUN_ID) == act)
     found = rows.collect().sort(BATCH, "_correction").to_dicts()
     return [
         Correction(
@@ -82,6 +84,7 @@ def read(table: Table | None, name: str | None = None, act: str | None = None) -
             value=json.loads(row["value"]) if row["value"] else {},
             id=row["_correction"],
             batch_of=row[BATCH],
+            act=row[RUN_ID],
         )
         for row in found
     ]
@@ -95,6 +98,71 @@ def undone(lake: Lake, name: str) -> frozenset[int]:
     return frozenset(each.batch for each in held if each.kind == "undo" and each.row_hash is None and each.batch is not None)
 
 
+def counts(lake: Lake, name: str) -> tuple[int, int, int]:
+    """Of the rows that a silver table has consumed: those that people dropped, those taken back, those fixed that are withheld again."""
+    bronze, silver, rejects = lake.table("bronze", name), lake.table("silver", name), lake.table(REJECTS, name)
+    if bronze is None or silver is None:
+        return 0, 0, 0
+    done, upto = silver.number(consumed("bronze", name)) or 0, silver.number(corrected(name)) or 0
+    held = standing(each for each in read(lake.corrections(), name) if each.batch_of <= upto)
+    out = sorted(each.batch for each in held if each.kind == "undo" and each.row_hash is None and each.batch is not None)
+    there = [each for each in held if each.batch not in out and (each.batch or 0) <= done]
+    dropped = sum(int(each.value.get("copies", 1)) for each in there if each.kind == "drop")
+    undone = int(source(bronze)(0, done).filter(pl.col(BATCH).is_in(out)).select(pl.len()).collect().item()) if out else 0
+    fixed = {each.pointer for each in there if each.kind == "fix"}
+    withheld = [] if rejects is None or not fixed else rejects.scan().filter(pl.col("reason").is_in(ACROSS)).collect().to_dicts()
+    return dropped, undone, sum((row[BATCH], row[ROW_HASH]) in fixed for row in withheld)
+
+
+def lives(lake: Lake, name: str, rows: pl.LazyFrame) -> list[dict[str, Any]]:
+    """Open rejects, and those that people repaired or dropped, each with its state, owner, age and who did it."""
+    held = standing(read(lake.corrections(), name)) if lake.corrections() is not None else ()
+    owners = {each.pointer: each.value.get("owner") for each in held if each.kind == "assign"}
+    mended = {each.pointer: each for each in held if each.kind in ("fix", "drop")}
+    found = [{**row, "state": "open"} for row in rows.collect().iter_rows(named=True)]
+    listed = {(row[BATCH], row[ROW_HASH]) for row in found}
+    bronze = lake.table("bronze", name)
+    came = {} if bronze is None else _came(bronze, [each for each in mended if each is not None and each not in listed])
+    for pointer, each in mended.items():
+        if pointer is not None and pointer not in listed:
+            row = {**each.value.get("reject", {}), BATCH: pointer[0], ROW_HASH: pointer[1], **came.get(pointer[0], {})}
+            found.append({**row, "state": "repaired" if each.kind == "fix" else "dropped"})
+    told = []
+    for row in found:
+        pointer = Pointer(row[BATCH], row[ROW_HASH])
+        by = mended.get(pointer)
+        at = row.get(EXTRACTED_AT)
+        life = {
+            "table": name,
+            **row,
+            EXTRACTED_AT: None if at is None else at.isoformat(),
+            "owner": owners.get(pointer) or lake.catalog.tables[name].owner,
+            "age_seconds": None if at is None else round((lake.now() - at).total_seconds()),
+        }
+        who = {} if by is None else {"by": by.by, "at": by.at.isoformat(), "why": by.why, "act": by.act}
+        told.append(life | who)
+    return told
+
+
+def _came(bronze: Table, mended: Sequence[Pointer]) -> dict[int, dict[str, Any]]:
+    """The run and the time of extraction of batches."""
+    batches = sorted({pointer.batch for pointer in mended})
+    if not batches:
+        return {}
+    rows = source(bronze)(batches[0] - 1, batches[-1]).filter(pl.col(BATCH).is_in(batches)).select(BATCH, RUN_ID, EXTRACTED_AT)
+    return {row.pop(BATCH): row for row in rows.unique(BATCH).collect().to_dicts()}
+
+
+def held_batches(lake: Lake, name: str) -> set[int]:
+    """The batches of bronze that must be kept whatever a table's retention: of open rejects, and of rows and batches that corrections name.
+
+    Whoever cleans bronze asks here.
+    """
+    rejects = lake.table(REJECTS, name)
+    open_ = set() if rejects is None else set(rejects.scan().select(BATCH).unique().collect()[BATCH].to_list())
+    return open_ | {each.batch for each in standing(read(lake.corrections(), name)) if each.batch is not None and each.kind != "assign"}
+
+
 class Corrections:
     """The corrections of one table: as they stand, and as its silver table has consumed them.
 
@@ -102,18 +170,23 @@ class Corrections:
         numbers: What silver's commit says that it has consumed of them.
         now: What they make of bronze's rows.
         moved: The rows that silver has consumed and of which it does not say yet what they say.
+        proposed: The rows that the proposed ones speak of.
     """
 
-    def __init__(self, lake: Lake, name: str, bronze: Table, silver: Table | None) -> None:
-        """Read them, where there are any."""
+    def __init__(self, lake: Lake, name: str, bronze: Table, silver: Table | None, proposed: Sequence[Correction] = ()) -> None:
+        """Read them, where there are any; those that are proposed count as if they had come last."""
         table = lake.corrections()
         number = 0 if table is None else table.number(corrected(name)) or 0
         done = 0 if silver is None else silver.number(corrected(name)) or 0
         said = read(table, name) if number else []
+        said += [replace(each, batch_of=number + 1) for each in proposed]
         self.numbers = {corrected(name): number} if number else {}
         self.now = Corrected.by(said, bronze.schema)
-        self._before = Corrected.by([each for each in said if each.batch_of <= done], bronze.schema) if done < number else self.now
+        self._before = (
+            Corrected.by([each for each in said if each.batch_of <= done], bronze.schema) if done < number or proposed else self.now
+        )
         self.moved = Moved.between(self._before, self.now, 0 if silver is None else silver.number(consumed("bronze", name)) or 0)
+        self.proposed = pl.DataFrame([each.pointer for each in proposed], schema=frame(POINTERS).schema, orient="row")
         self._bronze = bronze
 
     @property

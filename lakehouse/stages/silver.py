@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
 import polars as pl
 import pyarrow as pa
 
-from lakehouse.layout import BATCH, DEFINITION, EXTRACTED_AT, FAILED_CHECKS, OP, ROW_HASH, RUN_ID, TRUNCATE, consumed
+from lakehouse.layout import DEFINITION, EXTRACTED_AT, FAILED_CHECKS, OP, REPAIRED, ROW_HASH, RUN_ID, TRUNCATE, consumed
 from lakehouse.model.run import Commit, Step
 from lakehouse.quality.corrections import Corrections, source
 from lakehouse.quality.judging import Quality, counts_after, failed, require_none_stops, taken, world_of
 from lakehouse.quality.planned import planned
 from lakehouse.quality.rejects import OutOfStepError, Rejects
 from lakehouse.storage.frames import to_batches
-from lakehouse.transform.corrected import Rows
+from lakehouse.transform.corrected import POINTERS, Rows
 from lakehouse.transform.fold import difference
-from lakehouse.transform.rejects import SCHEMA, frame
+from lakehouse.transform.rejects import SCHEMA, dropped, frame
 from lakehouse.transform.rowwise import Rowwise
 from lakehouse.transform.spans import Spans
 from lakehouse.transform.touched import Touched
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from lakehouse.lake import Lake
+    from lakehouse.model.correction import Correction
     from lakehouse.model.table import Table as Metadata
     from lakehouse.quality.judging import World
     from lakehouse.storage.delta import Table
@@ -35,14 +34,6 @@ if TYPE_CHECKING:
 _BYTES_A_VALUE = 24
 _FOLD_COPIES = 6
 NONE = frame(SCHEMA)
-
-
-@dataclass(frozen=True, slots=True)
-class Built:
-    """What silver is of some rows of bronze: its `rows`, and the `rejects` among what came."""
-
-    rows: pl.DataFrame
-    rejects: pl.DataFrame
 
 
 def fold(lake: Lake, metadata: Metadata, *, rebuild: bool = False) -> Step:
@@ -70,12 +61,12 @@ def _fold(lake: Lake, metadata: Metadata, *, rebuild: bool) -> Step:
     if bronze is None or not (due or rebuild):
         return step
     corrections = Corrections(lake, name, bronze, silver)
-    with _Folding(metadata, bronze.schema, corrections.rows, world_of(lake)) as folding:
+    with Folding(metadata, bronze.schema, corrections.rows, world_of(lake)) as folding:
         _bring_up(lake, step, folding, silver, corrections, rebuild=rebuild)
     return step
 
 
-def _bring_up(lake: Lake, step: Step, folding: _Folding, silver: Table | None, corrections: Corrections, *, rebuild: bool) -> None:
+def _bring_up(lake: Lake, step: Step, folding: Folding, silver: Table | None, corrections: Corrections, *, rebuild: bool) -> None:
     name, roles, quality = step.table, folding.roles, folding.quality
     rejects = Rejects(lake, name, silver)
     numbers = {consumed(*pair): table.batch for pair, table in lake.inputs("silver", name).items() if table is not None}
@@ -100,7 +91,7 @@ def _bring_up(lake: Lake, step: Step, folding: _Folding, silver: Table | None, c
         new_ = quality.listed(folding.pointing(above=0 if whole else done)) if quality.rejected else NONE
         listed = pl.concat([new_, touched.rejects])
         own = rejects.write(numbers, listed, quality.pointers(folding.pointing), whole=whole, moved=touched.moved)
-        own |= touched.counted(counts_after(silver, quality, whole=whole))
+        own |= touched.counted(counts_after(silver, quality, whole=whole)) | folding.repaired(corrections)
         before = None if whole or silver is None else silver.number(roles.sequence_id)
         if greatest := [each for each in (before, quality.greatest, touched.greatest) if each is not None]:
             own[roles.sequence_id] = max(greatest)
@@ -122,6 +113,25 @@ def _bring_up(lake: Lake, step: Step, folding: _Folding, silver: Table | None, c
     step.status, step.version = "success", table.version
 
 
+def judge(lake: Lake, metadata: Metadata, said: Sequence[Correction]) -> pl.DataFrame:
+    """What of the rows that corrections speak of silver would still not take if they stood, as rejects; nothing is written.
+
+    Raises:
+        ModelError: A condition of the table names what is not there, or breaks at a value.
+    """
+    bronze, silver = lake.table("bronze", metadata.name), lake.table("silver", metadata.name)
+    if bronze is None or silver is None:
+        return NONE
+    corrections = Corrections(lake, metadata.name, bronze, silver, said)
+    with Folding(metadata, bronze.schema, corrections.rows, world_of(lake)) as folding:
+        left = folding.left(corrections)
+        if folding.quality.withholds:
+            for _ in folding.built(Spans(tuple(folding.roles.keys))):
+                pass
+            left = pl.concat([left, folding.quality.pointers(folding.pointing)])
+    return left.join(corrections.proposed, on=POINTERS.names, how="semi")
+
+
 def require_fresh(lake: Lake, metadata: Metadata) -> None:
     """Judge the rules of a table to which nothing came that look at the clock.
 
@@ -131,39 +141,10 @@ def require_fresh(lake: Lake, metadata: Metadata) -> None:
     bronze, silver = lake.table("bronze", metadata.name), lake.table("silver", metadata.name)
     if bronze is None or silver is None:
         return
-    with _Folding(metadata, bronze.schema, Rows(source(bronze)), world_of(lake), only=("freshness",)) as folding:
+    with Folding(metadata, bronze.schema, Rows(source(bronze)), world_of(lake), only=("freshness",)) as folding:
         folding.quality.show_standing(silver, NONE)
         found = lake.findings[metadata.name] = folding.quality.findings()
         require_none_stops(found, f"silver.{metadata.name}")
-
-
-def fold_in_memory(metadata: Metadata, bronze: pl.DataFrame, world: World) -> Built:
-    """What silver is of these rows of bronze, by the very path that a run in the lake takes; for tests of people and of properties.
-
-    Args:
-        metadata: The table.
-        bronze: Its rows: the source's columns, and of the lake's own `_batch`, `_run_id`, `_extracted_at`, `_op` those that matter;
-            without them all rows came with batch 1, at the beginning of 1970, as the source showed them.
-        world: What its rules look at, and what opens a session of the SQL engine where the table needs one.
-
-    Raises:
-        QualityError: A rule would hold the commit back.
-        ModelError: A condition of the table names what is not there, or breaks at a value.
-    """
-    stamps = {
-        BATCH: pl.lit(1, pl.Int64),
-        RUN_ID: pl.lit(""),
-        EXTRACTED_AT: pl.lit(datetime(1970, 1, 1, tzinfo=UTC)).dt.cast_time_unit("us"),
-    }
-    bronze = bronze.with_columns(stamp.alias(name) for name, stamp in stamps.items() if name not in bronze.columns)
-    schema = pa.schema(bronze.clear().to_arrow(compat_level=pl.CompatLevel.oldest()).schema)
-    with _Folding(metadata, schema, Rows(lambda *_: bronze.lazy()), world) as folding:
-        quality = folding.quality
-        quality.count(folding.versions())
-        rows = pl.concat(folding.built(Spans(tuple(folding.roles.keys))))
-        require_none_stops(quality.findings(), f"silver.{metadata.name}")
-        rejects = pl.concat([quality.listed(folding.pointing()), quality.pointers(folding.pointing)])
-        return Built(rows.select(folding.roles.schema.names), rejects)
 
 
 def _apply(silver: Table, gone: pl.DataFrame, came: pl.DataFrame, identity: list[str], commit: Commit) -> int:
@@ -174,7 +155,7 @@ def _apply(silver: Table, gone: pl.DataFrame, came: pl.DataFrame, identity: list
     return came.height
 
 
-class _Folding:
+class Folding:
     """How one table is folded, over rows of bronze wherever they are.
 
     Attributes:
@@ -221,6 +202,16 @@ class _Folding:
         """Rows of bronze with `_row_hash`, as versions with the reasons against them and what points to them."""
         plan = Rowwise(self._metadata, self._bronze.append(pa.field(ROW_HASH, pa.string())))
         return self.roles.of(planned(pointed, plan, self._engine), self.quality.reason, (RUN_ID, EXTRACTED_AT, ROW_HASH))
+
+    def left(self, corrections: Corrections) -> pl.DataFrame:
+        """Those of the rows that moved which are not taken, as rejects; rows that a rule drops are among them."""
+        judged = self._judged(corrections.states[1])
+        return pl.concat([self.quality.listed(judged), dropped(judged)])
+
+    def repaired(self, corrections: Corrections) -> dict[str, int]:
+        """The number, for silver's commit, of the rows that it takes since a person fixed them; none where nobody ever did."""
+        fixed = corrections.now.standing_fixed
+        return {REPAIRED: int(taken(self._judged(fixed.lazy())).select(pl.len()).collect().item())} if fixed.width > len(POINTERS) else {}
 
     def touched(self, corrections: Corrections) -> Touched:
         """What the corrections that silver has not consumed yet touch of that which it has."""

@@ -49,6 +49,11 @@ class Corrected:
         fixes = [each for each in held if each.kind == "fix"]
         return cls(undone, pl.DataFrame(out, schema=frame(STANDING).schema, orient="row"), _rows(fixes, bronze))
 
+    @property
+    def standing_fixed(self) -> pl.DataFrame:
+        """What stands in the place of fixed rows, but for those whose batch is taken back."""
+        return self.fixed.filter(~pl.col(BATCH).is_in(sorted(self.undone)))
+
     def of(self, rows: pl.LazyFrame, where: Where, *, hashed: bool = False) -> pl.LazyFrame:
         """Those rows of bronze for which `where` keeps them, as they are left; only rows in batches with fixed or dropped ones are hashed.
 
@@ -67,8 +72,7 @@ class Corrected:
         others = kept.filter(~concerned)
         others = with_pointer(others) if hashed else others
         columns = others.collect_schema().names()
-        fixed = where(self.fixed.lazy().filter(~pl.col(BATCH).is_in(sorted(self.undone))))
-        return pl.concat([part.select(columns) for part in (others, left, fixed)])
+        return pl.concat([part.select(columns) for part in (others, left, where(self.standing_fixed.lazy()))])
 
 
 @dataclass(frozen=True, slots=True)
