@@ -90,16 +90,25 @@ class Lakehouse(Acts):
             return run(lake, select, full_refresh=full_refresh, rebuild=rebuild, progress=progress, around=around)
 
     def backfill(
-        self, select: Iterable[str] = (), *, from_: Cursor, to: Cursor, progress: Progress | None = None, around: Around | None = None
+        self,
+        select: Iterable[str] = (),
+        *,
+        from_: Cursor,
+        to: Cursor,
+        include_undone: bool = False,
+        progress: Progress | None = None,
+        around: Around | None = None,
     ) -> Run:
         """Read `from_ <= cursor < to` of the selected tables again, and bring what follows from them up to date.
+
+        With `include_undone` rows come back whose run is taken back.
 
         Raises:
             MetadataError: The metadata has faults.
             UsageError: A word names nothing or no table with a cursor, or the bounds are no window.
         """
         with self._lake() as lake:
-            return backfill(lake, select, from_=from_, to=to, progress=progress, around=around)
+            return backfill(lake, select, from_=from_, to=to, include_undone=include_undone, progress=progress, around=around)
 
     def adopt(self, table: str, place: str, *, watermark: Cursor | None = None, progress: Progress | None = None) -> Run:
         """Make a Parquet or Delta history (a file, a folder, a pattern, a table; here or on Azure) a table's first batch in bronze.
@@ -122,10 +131,13 @@ class Lakehouse(Acts):
         *,
         heal: bool = False,
         since: Cursor | None = None,
+        include_undone: bool = False,
         progress: Progress | None = None,
         around: Around | None = None,
     ) -> Reconciliation:
         """Compare the selected tables with their sources; with `heal`, read again what differs and bring what follows up to date.
+
+        With `include_undone`, rows whose run is taken back count as not read.
 
         Raises:
             MetadataError: The metadata has faults.
@@ -134,7 +146,7 @@ class Lakehouse(Acts):
         from lakehouse.pipeline.reconcile import reconcile  # noqa: PLC0415  nothing else needs it
 
         with self._lake() as lake:
-            return reconcile(lake, select, heal=heal, since=since, progress=progress, around=around)
+            return reconcile(lake, select, heal=heal, since=since, include_undone=include_undone, progress=progress, around=around)
 
     def stream(
         self,
