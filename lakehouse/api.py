@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lakehouse.acts import Acts
 from lakehouse.lake import Lake
 from lakehouse.layout import lake_uri
 from lakehouse.pipeline.backfill import backfill
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from lakehouse.pipeline.walk import Around, Progress
 
 
-class Lakehouse:
+class Lakehouse(Acts):
     """A project and its lake. Every call sees the lake as it is at that moment."""
 
     def __init__(self, project: Path, settings: Settings) -> None:
@@ -90,16 +91,25 @@ class Lakehouse:
             return run(lake, select, full_refresh=full_refresh, rebuild=rebuild, progress=progress, around=around)
 
     def backfill(
-        self, select: Iterable[str] = (), *, from_: Cursor, to: Cursor, progress: Progress | None = None, around: Around | None = None
+        self,
+        select: Iterable[str] = (),
+        *,
+        from_: Cursor,
+        to: Cursor,
+        include_undone: bool = False,
+        progress: Progress | None = None,
+        around: Around | None = None,
     ) -> Run:
         """Read `from_ <= cursor < to` of the selected tables again, and bring what follows from them up to date.
+
+        With `include_undone` rows come back whose run is taken back.
 
         Raises:
             MetadataError: The metadata has faults.
             UsageError: A word names nothing or no table with a cursor, or the bounds are no window.
         """
         with self._lake() as lake:
-            return backfill(lake, select, from_=from_, to=to, progress=progress, around=around)
+            return backfill(lake, select, from_=from_, to=to, include_undone=include_undone, progress=progress, around=around)
 
     def adopt(self, table: str, place: str, *, watermark: Cursor | None = None, progress: Progress | None = None) -> Run:
         """Make a Parquet or Delta history (a file, a folder, a pattern, a table; here or on Azure) a table's first batch in bronze.
@@ -122,10 +132,13 @@ class Lakehouse:
         *,
         heal: bool = False,
         since: Cursor | None = None,
+        include_undone: bool = False,
         progress: Progress | None = None,
         around: Around | None = None,
     ) -> Reconciliation:
         """Compare the selected tables with their sources; with `heal`, read again what differs and bring what follows up to date.
+
+        With `include_undone`, rows whose run is taken back count as not read.
 
         Raises:
             MetadataError: The metadata has faults.
@@ -134,7 +147,7 @@ class Lakehouse:
         from lakehouse.pipeline.reconcile import reconcile  # noqa: PLC0415  nothing else needs it
 
         with self._lake() as lake:
-            return reconcile(lake, select, heal=heal, since=since, progress=progress, around=around)
+            return reconcile(lake, select, heal=heal, since=since, include_undone=include_undone, progress=progress, around=around)
 
     def lineage(self, name: str | None = None) -> Lineage:
         """What a table (`gold.fact_stream`) or a column (`gold.dim_user.country`) comes from and what comes of it; without a name all.
@@ -264,16 +277,19 @@ class Lakehouse:
         with self._lake() as lake:
             return quality(lake, table)
 
-    def rejects(self, table: str | None = None, *, reason: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
-        """The newest rows that silver does not take, of one table or of all: `reason`, `rules`, masked `key`, and where they are in bronze.
+    def rejects(self, table: str | None = None, *, reason: str | None = None, limit: int = 50, state: str = "open") -> list[dict[str, Any]]:
+        """The newest rows that silver does not take, of one table or of all.
+
+        Each has `reason`, `rules`, the masked `key`, where it is in bronze, `state` (open, repaired, dropped; `all` asks for all),
+        `owner` and `age_seconds`.
 
         Raises:
-            UsageError: There is no such table.
+            UsageError: There is no such table or state.
         """
         from lakehouse.pipeline.quality import rejects  # noqa: PLC0415  as above
 
         with self._lake() as lake:
-            return rejects(lake, table, reason=reason, limit=limit)
+            return rejects(lake, table, reason=reason, limit=limit, state=state)
 
     def reject(self, table: str, pointer: str) -> list[dict[str, Any]]:
         """The rejects of a table whose `_row_hash` begins so, with the row's values in bronze, unmasked, as `row`.

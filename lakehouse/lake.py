@@ -10,7 +10,20 @@ from typing import TYPE_CHECKING, Self
 
 from lakehouse.catalog import Catalog, load
 from lakehouse.errors import StorageError, UsageError
-from lakehouse.layout import COMMITS, DEFINITION, LEDGER, REJECTS, consumed, lake_uri, layer_uris, table_uri, watermark, watermark_batch
+from lakehouse.layout import (
+    COMMITS,
+    CORRECTIONS,
+    DEFINITION,
+    LEDGER,
+    REJECTS,
+    consumed,
+    corrected,
+    lake_uri,
+    layer_uris,
+    table_uri,
+    watermark,
+    watermark_batch,
+)
 from lakehouse.ledger import Ledger
 from lakehouse.model.run import Cursor, cursor_from_number
 from lakehouse.settings import Settings
@@ -89,6 +102,7 @@ class Lake:
     _duck: Duck | None = None
     _tables: dict[tuple[str, str], Table] = field(default_factory=dict)
     _ahead: dict[tuple[str, str], Future[Table | None]] = field(default_factory=dict)
+    _uncorrected: bool = False
 
     def __post_init__(self) -> None:
         """Name the terms of its leases."""
@@ -117,6 +131,7 @@ class Lake:
         """Start another run on the same handles, each read on to what other runs wrote meanwhile."""
         self.run_id = _new_id()
         self.findings.clear()
+        self._uncorrected = False
         for place, table in list(self._tables.items()):
             try:
                 table.refresh()
@@ -199,11 +214,26 @@ class Lake:
     def open_ahead(self, nodes: Iterable[str]) -> None:
         """Begin to open the tables of these nodes side by side: each one waits for the lake's storage more than it computes."""
         pool = ThreadPoolExecutor(OPENED_AT_ONCE, thread_name_prefix="open")
+        if ("bronze", CORRECTIONS) not in {*self._tables, *self._ahead}:
+            self._ahead["bronze", CORRECTIONS] = pool.submit(self._open, "bronze", CORRECTIONS)
         for node in nodes:
             for layer in ("gold",) if node in self.catalog.models else ("bronze", "silver"):
                 if (layer, node) not in self._tables:
                     self._ahead[layer, node] = pool.submit(self._open, layer, node)
         pool.shutdown(wait=False)
+
+    def corrections(self) -> Table | None:
+        """The handle on `bronze._corrections`, or None where nobody has corrected anything when this run first looked."""
+        if self._uncorrected and ("bronze", CORRECTIONS) not in self._tables:
+            return None
+        found = self.table("bronze", CORRECTIONS)
+        self._uncorrected = found is None
+        return found
+
+    def corrected(self, name: str) -> int:
+        """The ordinal of the last commit of corrections that speaks of a table; 0 where none does."""
+        table = self.corrections()
+        return 0 if table is None else table.number(corrected(name)) or 0
 
     def watermark(self, name: str) -> Cursor | None:
         """The greatest value of a table's cursor that bronze has committed, or None."""
@@ -218,6 +248,7 @@ class Lake:
 
     def forget(self, node: str | None = None) -> None:
         """Drop the handles on the tables of a node and on those it reads, or all: the next ones see what other runs wrote meanwhile."""
+        self._uncorrected = False
         if node is None:
             self._tables.clear()
             self._drop_ahead()
@@ -225,7 +256,7 @@ class Lake:
         own = (
             {("gold", node), *self.catalog.inputs(node)}
             if node in self.catalog.models
-            else {("bronze", node), *self.catalog.above_silver(node), ("silver", node), (REJECTS, node)}
+            else {("bronze", node), *self.catalog.above_silver(node), ("silver", node), (REJECTS, node), ("bronze", CORRECTIONS)}
         )
         for place in own:
             self._tables.pop(place, None)
@@ -257,6 +288,10 @@ class Lake:
                 raise conflict(".".join(pair))  # another run read on: this handle shows an older state
         if table.number(DEFINITION) != self.catalog.definition(name):
             return "its definition changed"
+        if layer == "silver" and (done := table.number(corrected(name)) or 0) != self.corrected(name):
+            if done > self.corrected(name):
+                raise conflict(f"bronze.{CORRECTIONS}")
+            return "people corrected rows of it"
         moved = [".".join(pair) for pair, there in inputs.items() if there is not None and table.number(consumed(*pair)) != there.batch]
         return f"{', '.join(moved)} moved on since it was built" if moved else None
 
@@ -265,6 +300,10 @@ class Lake:
         turn = self._turn(layer, name)
         self._tables[layer, name] = create_table(turn.place, turn.name, schema, self.effects, turn)
         return self._tables[layer, name]
+
+    def is_under_way(self, run_id: str, layer: str, name: str) -> bool:
+        """Whether a run wrote a table last, and its process lives."""
+        return self._leases.is_alive(self.places.at(table_uri(self.layers[layer], name)), run_id)
 
     def end_step(self, step: str, name: str) -> Written:
         """What was committed to a table since its last step ended; the turn to write it, where it is still had, is given back."""

@@ -18,6 +18,8 @@ LEDGER, COMMITS = "_ledger", "_commits"
 """Beside the layers: what ran, and the commits' own records where a log no longer has them."""
 REJECTS = "rejects"
 """Beside silver: a table for each of its tables that lists the rows which silver does not take, at `<lake>/_rejects/<table>`."""
+CORRECTIONS = "_corrections"
+"""The table of bronze in which people's corrections of all tables stand."""
 COLUMN = re.compile(r"^[A-Za-z][A-Za-z0-9_]{0,62}\Z")
 NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}\Z")
 
@@ -43,6 +45,9 @@ REJECTED = "lakehouse.rejected"
 """How often the rejects of a table were changed: in their own commits, and in the commit of silver that goes with them."""
 TAKEN, DROPPED = "lakehouse.taken", "lakehouse.dropped"
 """How many of the bronze rows that silver has consumed its rows' own rules let in, and how many rules with `drop` left out."""
+
+REPAIRED = "lakehouse.repaired"
+"""How many of the rows that a person fixed are among those that were let in."""
 
 
 def watermark(cursor: str, zone: str | None = None) -> str:
@@ -75,6 +80,14 @@ def backfilled(cursor: str, from_: int | None, to: int | None) -> str:
 def sequence(column: str, kind: str) -> str:
     """The app transaction that holds the greatest sequence a silver table has consumed, of one column and type."""
     return f"lakehouse.sequence.{column}.{kind}"
+
+
+def corrected(table: str) -> str:
+    """The app transaction that holds the ordinal of the last commit of corrections that speaks of a table.
+
+    It stands in the commits of `bronze._corrections`, and in those of the silver table that has consumed it.
+    """
+    return f"lakehouse.corrected.{table}"
 
 
 def consumed(layer: str, table: str) -> str:

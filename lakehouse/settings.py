@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 from datetime import UTC, datetime
@@ -99,6 +100,8 @@ class Settings(BaseModel):
 
     openlineage_key: SecretStr | None = None
     """`LAKEHOUSE_OPENLINEAGE_KEY`: the server's API key."""
+    user: str = Field(default="", max_length=200)
+    """`LAKEHOUSE_USER`: who corrects, undoes, erases; by default the user of the operating system."""
 
     clock: Annotated[datetime, AfterValidator(_utc)] | None = None
     """`LAKEHOUSE_CLOCK`: an ISO instant that stands for "now", here and in the source; for tests and replays."""
@@ -144,6 +147,15 @@ class Settings(BaseModel):
                 next_step="Set the variable (or put it into the project's .env file) and run again.",
             )
         return found.get_secret_value()
+
+    def who(self) -> str:
+        """The person or service that acts: `LAKEHOUSE_USER`, else the user of the operating system."""
+        if self.user:
+            return self.user
+        try:
+            return getpass.getuser()
+        except (KeyError, OSError):  # a container may know the number of its user only
+            return f"uid {os.getuid()}"
 
     def now(self) -> datetime:
         """The run's clock: UTC, from `LAKEHOUSE_CLOCK` where it is set."""

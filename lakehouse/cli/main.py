@@ -150,6 +150,7 @@ COMMANDS: dict[str, Callable[..., None] | str] = {
     "adopt": "run.adopt",
     "stream": "run.stream",
     "reconcile": "reconcile.reconcile",
+    "undo": "undo.undo",
     "quality": "quality.quality",
     "rejects": "rejects.rejects",
     "why": "why.why",

@@ -40,6 +40,8 @@ class Extraction:
         greatest: The greatest cursor value it has shown, odd ones apart.
         rejected: How many of the rows that were new to bronze silver does not take.
         columns: What the table's contract made of columns that are not as bronze has them, see `Step`.
+        include_undone: Take rows again that bronze has observed last in batches which are taken back.
+        undone: The batches of bronze that are taken back.
         error: What broke it; engines that read the stream hide it.
     """
 
@@ -61,4 +63,6 @@ class Extraction:
     greatest: Cursor | None = None
     rejected: int = 0
     columns: dict[str, list[str]] = field(default_factory=dict)
+    include_undone: bool = False
+    undone: frozenset[int] = frozenset()
     error: BaseException | None = None

@@ -14,9 +14,9 @@ from lakehouse.errors import Fault, LakehouseError
 from lakehouse.layout import BATCH, EXTRACTED_AT, IS_CURRENT, IS_INFERRED, OP, RUN_ID, VALID_FROM, VALID_TO
 from lakehouse.model.types import DataType
 from lakehouse.model.value import typed
+from lakehouse.pipeline.in_memory import fold_in_memory
 from lakehouse.quality.judging import without_lake
 from lakehouse.stages.gold import build_in_memory
-from lakehouse.stages.silver import fold_in_memory
 from lakehouse.storage.frames import to_batches
 from lakehouse.transform.arrow import arrow_type, lake_type
 from lakehouse.transform.names import quote
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from lakehouse.catalog import Catalog
     from lakehouse.catalog.cases import Found
     from lakehouse.engines.duck import Duck, Session
-    from lakehouse.stages.silver import Built
+    from lakehouse.pipeline.in_memory import Built
 
 Row = dict[str, Any]
 Place = tuple[str, ...]

@@ -27,6 +27,7 @@ def reconcile(
     *,
     heal: bool = False,
     since: Cursor | None = None,
+    include_undone: bool = False,
     progress: Progress | None = None,
     around: Around | None = None,
 ) -> Reconciliation:
@@ -37,6 +38,7 @@ def reconcile(
         select: Words as for a run; none selects every table.
         heal: Whether to bring right what differs.
         since: The first cursor value that is compared; tables without a cursor stay out.
+        include_undone: Let rows come back that bronze has observed last in batches which are taken back.
         progress: Called with each step as it ends.
         around: Does the work of each table or model; by default it is just done.
 
@@ -55,7 +57,7 @@ def reconcile(
             next_step="Name tables, or none for all.",
         )
     following = {node for table in tables for node in graph.below(table)} if heal else set()
-    works = {name: Comparing(lake, lake.catalog.tables[name], since) for name in tables}
+    works = {name: Comparing(lake, lake.catalog.tables[name], since, include_undone=include_undone) for name in tables}
 
     def parts(node: str) -> list[Part]:
         if node not in works:

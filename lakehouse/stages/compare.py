@@ -27,7 +27,7 @@ from lakehouse.transform.widening import joined
 from lakehouse.transform.zone import start_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from sqlglot import exp
 
@@ -46,7 +46,7 @@ ROWS_A_BUCKET, BUCKETS, ROWS_AT_ONCE = 256, 4_096, 2_048
 SPANS_AT_ONCE = 100
 
 
-def compare(lake: Lake, table: Table, *, since: Cursor | None = None) -> Difference:
+def compare(lake: Lake, table: Table, *, since: Cursor | None = None, without: Collection[int] = ()) -> Difference:
     """What bronze's last observations lack, have wrong and have too much beside the source (rule 5 of the design).
 
     Rows above the watermark are not due: the next run brings them. What differs at the first look is looked at again, by its keys,
@@ -56,6 +56,7 @@ def compare(lake: Lake, table: Table, *, since: Cursor | None = None) -> Differe
         lake: The opened lake.
         table: What to compare.
         since: The first cursor value that is compared.
+        without: Batches of bronze that do not count as observed.
 
     Raises:
         UsageError: `since` does not fit the cursor.
@@ -65,7 +66,7 @@ def compare(lake: Lake, table: Table, *, since: Cursor | None = None) -> Differe
     if bronze is None or (table.cursor and lake.watermark(table.name) is None):
         return Difference(Reconciled(table.name, note="Nothing is due before the first run."))
     with lake.engine() as engine:
-        return _Comparison(lake, engine, table, bronze, since=since).difference()
+        return _Comparison(lake, engine, table, bronze, since=since, without=without).difference()
 
 
 def sweep(lake: Lake, table: Table) -> Difference:
@@ -95,8 +96,17 @@ class _Comparison:
     """
 
     def __init__(
-        self, lake: Lake, engine: Session, table: Table, bronze: Bronze, *, since: Cursor | None = None, keys_only: bool = False
+        self,
+        lake: Lake,
+        engine: Session,
+        table: Table,
+        bronze: Bronze,
+        *,
+        since: Cursor | None = None,
+        keys_only: bool = False,
+        without: Collection[int] = (),
     ) -> None:
+        self._without = without
         self._lake, self._engine, self._table, self._bronze = lake, engine, table, bronze
         self._database: Database = lake.database(table.source)
         self._what: Described = self._database.describe(table)
@@ -186,8 +196,10 @@ class _Comparison:
         columns = [name for name in self._schema.names if name in self._bronze.schema.names]
         columns = agreed.shown.names if agreed.by_query else columns
         agreed_upon = agreed if agreed.by_query else None
-        seen = Seen(self._bronze.schema, [file.uri for file in files], self._table.keys, columns, order, 1 if one else 2, agreed_upon)
-        return Observed(self._engine, seen, name)
+        seen = Seen(
+            self._bronze.schema, [file.uri for file in files], self._table.keys, columns, order, 1 if one else 2, agreed_upon, self._without
+        )
+        return Observed(self._engine, replace(seen, without=self._without), name)
 
     def _differing(self, observed: Observed) -> list[Span]:
         """The smallest spans of the axis whose counts differ."""
