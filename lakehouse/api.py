@@ -161,6 +161,20 @@ class Lakehouse(Acts):
         with self._lake() as lake:
             return lineage(lake, name)
 
+    def audit(self) -> list[dict[str, Any]]:
+        """What people did (full refreshes, fixes, undos ...), one row an act, the newest first."""
+        from lakehouse.pipeline.audit import audit  # noqa: PLC0415  nothing else needs it
+
+        with self._lake() as lake:
+            return audit(lake)
+
+    def verify_audit(self) -> tuple[int, list[str]]:
+        """How many lines the audit has, and what is wrong with their chain: changed, missing, put elsewhere; nothing if it is whole."""
+        from lakehouse.pipeline.audit import verify  # noqa: PLC0415  as above
+
+        with self._lake() as lake:
+            return verify(lake)
+
     def stream(
         self,
         select: Iterable[str] = (),

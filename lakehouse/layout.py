@@ -20,6 +20,8 @@ REJECTS = "rejects"
 """Beside silver: a table for each of its tables that lists the rows which silver does not take, at `<lake>/_rejects/<table>`."""
 CORRECTIONS = "_corrections"
 """The table of bronze in which people's corrections of all tables stand."""
+AUDIT = "_audit"
+"""Beside the layers: what people did, line by line, each one chained to the one before it by its hash."""
 COLUMN = re.compile(r"^[A-Za-z][A-Za-z0-9_]{0,62}\Z")
 NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}\Z")
 
@@ -48,6 +50,9 @@ TAKEN, DROPPED = "lakehouse.taken", "lakehouse.dropped"
 
 REPAIRED = "lakehouse.repaired"
 """How many of the rows that a person fixed are among those that were let in."""
+
+AUDITED, AUDITED_HASH = "lakehouse.audited", "lakehouse.audited_hash"
+"""How many lines the audit has, and the first 60 bits of the last one's hash: in commits of the ledger, to find a tail that was cut off."""
 
 
 def watermark(cursor: str, zone: str | None = None) -> str:
@@ -130,7 +135,7 @@ def layer_uris(lake: str, given: Mapping[Layer, str], project: Path) -> dict[str
     Raises:
         UsageError: A setting is no place, or two of them share one.
     """
-    found: dict[str, str] = {name: f"{lake}/{name}" for name in (LEDGER, COMMITS)} | {REJECTS: f"{lake}/_{REJECTS}"}
+    found: dict[str, str] = {name: f"{lake}/{name}" for name in (LEDGER, COMMITS, AUDIT)} | {REJECTS: f"{lake}/_{REJECTS}"}
     for layer in LAYERS:
         found[layer] = lake_uri(given[layer], project, f"LAKEHOUSE_LAYER__{layer.upper()}") if layer in given else f"{lake}/{layer}"
         for other, there in found.items():

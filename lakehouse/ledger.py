@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from lakehouse.errors import ConflictError
-from lakehouse.layout import table_uri
+from lakehouse.layout import AUDITED, AUDITED_HASH, table_uri
 from lakehouse.model.run import Commit
 from lakehouse.storage.delta import create_table, open_table
 
@@ -148,6 +148,26 @@ class Ledger:
         ]
         if rows:
             self._append(self._quality, "ledger.quality", QUALITY, run_id, rows)
+
+    def know_of_audit(self, run_id: str, count: int, head: int) -> None:
+        """Keep how many lines the audit has, and what the last one is known by, in a commit without rows."""
+        numbers = {AUDITED: count, AUDITED_HASH: head}
+        for attempt in range(ATTEMPTS):
+            try:
+                table = self.table() or create_table(self._place, "ledger.steps", STEPS, self._effects)
+                if (table.number(AUDITED) or 0) < count:  # else another act was told meanwhile
+                    table.mark(Commit(run_id, "ledger", numbers))
+            except ConflictError:
+                if attempt == ATTEMPTS - 1:
+                    raise
+            else:
+                return
+
+    def knows_of_audit(self) -> tuple[int, int] | None:
+        """How many lines the audit had at least, and what the last one of them is known by; None where nothing is known."""
+        table = self.table()
+        count = None if table is None else table.number(AUDITED)
+        return None if table is None or count is None else (count, table.number(AUDITED_HASH) or 0)
 
     def quality_table(self) -> Table | None:
         """The handle on the table of what rules found, or None where nothing is recorded yet."""

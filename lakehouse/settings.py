@@ -100,8 +100,9 @@ class Settings(BaseModel):
 
     openlineage_key: SecretStr | None = None
     """`LAKEHOUSE_OPENLINEAGE_KEY`: the server's API key."""
+
     user: str = Field(default="", max_length=200)
-    """`LAKEHOUSE_USER`: who corrects, undoes, erases; by default the user of the operating system."""
+    """`LAKEHOUSE_USER`: who acts, for the audit and for corrections; by default the user of the operating system."""
 
     clock: Annotated[datetime, AfterValidator(_utc)] | None = None
     """`LAKEHOUSE_CLOCK`: an ISO instant that stands for "now", here and in the source; for tests and replays."""

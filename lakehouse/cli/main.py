@@ -100,20 +100,6 @@ def query(
         print_table(rows.to_dicts(), rows.columns)
 
 
-def history(
-    project: Project = Path(),
-    limit: Annotated[int, typer.Option("--limit", min=1, help="How many runs.")] = 10,
-    output: Output = Format.TEXT,
-) -> None:
-    """Show the newest runs, step by step."""
-    rows = open_house(project).history(limit)
-    if output is Format.JSON:
-        print_json(rows)
-    else:
-        columns = ("run_id", "run_started_at", "step", "table", "status", "rows_in", "rows_out", "seconds", "version")
-        print_table(rows, columns)
-
-
 def schema(
     project: Project = Path(),
     check: Annotated[bool, typer.Option("--check", help="Only say whether metadata/schema/ is up to date.")] = False,
@@ -158,7 +144,7 @@ COMMANDS: dict[str, Callable[..., None] | str] = {
     "test": "test.cases",
     "status": status,
     "query": query,
-    "history": history,
+    "history": "history.history",
     "schema": schema,
 }
 """Every command with what does it: a function, or a name in a module of `cli/` that is not loaded yet."""

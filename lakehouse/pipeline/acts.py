@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lakehouse.errors import BusyError, ConflictError
 from lakehouse.model.run import Step
+from lakehouse.pipeline.audit import audited
 from lakehouse.pipeline.run import gold, silver
 from lakehouse.pipeline.walk import walk
 
@@ -35,7 +36,10 @@ def act(lake: Lake, decide: Callable[[], Sequence[Correction]]) -> Sequence[Corr
     for attempt in range(ATTEMPTS):
         said = decide()
         try:
-            record(lake, said)
+            tables = sorted({each.table for each in said})
+            with audited(lake, said[0].kind, what=" ".join(filter(None, [said[0].run_id, *tables])), why=said[0].why) as told:
+                record(lake, said)
+                told.counts["corrections"] = len(said)
         except BusyError:
             raise
         except ConflictError:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from lakehouse.errors import UsageError
 from lakehouse.model.reconciliation import Reconciliation
 from lakehouse.model.run import Cursor
+from lakehouse.pipeline.audit import audited
 from lakehouse.pipeline.comparing import Comparing
 from lakehouse.pipeline.run import gold, silver
 from lakehouse.pipeline.walk import exit_code as run_exit_code
@@ -65,7 +66,13 @@ def reconcile(
         own = works[node].parts(heal=heal)
         return [*own, silver(lake, node)] if heal else own
 
-    run = walk(lake, [node for node in graph.order() if node in tables | following], parts, progress=progress, around=around)
+    nodes = [node for node in graph.order() if node in tables | following]
+    if heal:
+        with audited(lake, "heal", what=" ".join(node for node in nodes if node in tables)) as told:
+            run = walk(lake, nodes, parts, progress=progress, around=around)
+            told.failed, told.counts["rows"] = run.status == "failed", sum(step.rows_out for step in run.steps if step.step == "heal")
+    else:
+        run = walk(lake, nodes, parts, progress=progress, around=around)
     failed = {step.table: step.error["message"] for step in run.steps if step.step == "reconcile" and step.error}
     compared = [works[node].report for node in graph.order() if node in works and works[node].difference and node not in failed]
     return Reconciliation(run, compared, failed)

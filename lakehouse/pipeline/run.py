@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lakehouse.errors import UsageError
 from lakehouse.model.run import Run, Step
+from lakehouse.pipeline.audit import audited
 from lakehouse.pipeline.comparing import due_parts
 from lakehouse.pipeline.walk import walk
 from lakehouse.stages.bronze import append
@@ -59,7 +60,12 @@ def run(
             silver(lake, node, rebuild=node in folded),
         ]
 
-    return walk(lake, nodes, parts, progress=progress, around=around, record=record)
+    if not full_refresh:
+        return walk(lake, nodes, parts, progress=progress, around=around, record=record)
+    with audited(lake, "full refresh", what=" ".join(node for node in nodes if node in lake.catalog.tables)) as told:
+        done = walk(lake, nodes, parts, progress=progress, around=around, record=record)
+        told.failed, told.counts["rows"] = done.status == "failed", sum(step.rows_out for step in done.steps if step.step == "bronze")
+        return done
 
 
 def silver(lake: Lake, name: str, *, rebuild: bool = False) -> Part:
