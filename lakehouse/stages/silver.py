@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 import polars as pl
@@ -14,6 +15,7 @@ from lakehouse.model.run import Commit, Step
 from lakehouse.quality.judging import Quality, counts_after, failed, require_none_stops, taken, world_of
 from lakehouse.quality.rejects import OutOfStepError, Rejects
 from lakehouse.storage.frames import to_batches
+from lakehouse.storage.rewriting import PLACED
 from lakehouse.transform.fold import difference, row_hash
 from lakehouse.transform.rejects import SCHEMA, frame
 from lakehouse.transform.rowwise import TECHNICAL, Rowwise
@@ -311,6 +313,11 @@ class _Folding:
         late = came.select(roles.keys).unique() if roles.again else roles.undecided(came, silver.scan(), silver.number(roles.sequence_id))
         if not rejects.is_empty():
             late = pl.concat([late, self.quality.pointed(rejects, self.pointing).select(late.columns)]).unique()
+        if late.is_empty() and not self.quality.judges_table:
+            found = roles.extend(came, partial(silver.lookup, current=roles.history, placed=True), PLACED)
+            if found is not None:
+                self.quality.publish(found[1])
+                return found
         again = self.taken_of(late) if late.height else came.clear().lazy()
         ahead = came.join(late, on=roles.keys, how="anti")
         standing = silver.lookup(ahead.select(roles.keys).unique(), current=roles.history)

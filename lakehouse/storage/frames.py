@@ -17,7 +17,8 @@ def to_batches(frame: pl.DataFrame, schema: pa.Schema) -> list[pa.RecordBatch]:
         StorageError: A column is missing or a value does not fit.
     """
     try:
-        table: pa.Table = frame.select(schema.names).to_arrow(compat_level=pl.CompatLevel.oldest())
+        own = frame if frame.columns == schema.names else frame.select(schema.names)
+        table: pa.Table = own.to_arrow(compat_level=pl.CompatLevel.oldest())
         return cast("list[pa.RecordBatch]", table.cast(schema).to_batches())
     except (pa.ArrowInvalid, pl.exceptions.ColumnNotFoundError) as exc:
         raise StorageError(f"rows do not fit the table's columns: {exc}") from exc
