@@ -163,7 +163,7 @@ def fold_in_memory(metadata: Metadata, bronze: pl.DataFrame, world: World) -> Bu
 
 
 def _rows_above(bronze: Table, batch: int) -> pl.LazyFrame:
-    files = [file for file in bronze.files() if file.greatest.get(BATCH, batch + 1) > batch]
+    files = [file for file in bronze.files([BATCH]) if file.greatest.get(BATCH, batch + 1) > batch]
     return bronze.scan(files).filter(pl.col(BATCH) > batch)
 
 
@@ -310,7 +310,7 @@ class _Folding:
         bronze rows, as are those that were withheld so far, which `rejects` point to, and all where what stands never decides.
         """
         roles, came = self.roles, taken(new).collect()
-        late = came.select(roles.keys).unique() if roles.again else roles.undecided(came, silver.scan(), silver.number(roles.sequence_id))
+        late = came.select(roles.keys).unique() if roles.again else roles.undecided(came, silver.scan, silver.number(roles.sequence_id))
         if not rejects.is_empty():
             late = pl.concat([late, self.quality.pointed(rejects, self.pointing).select(late.columns)]).unique()
         if late.is_empty() and not self.quality.judges_table:

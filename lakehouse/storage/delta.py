@@ -68,9 +68,7 @@ class Table:
     @property
     def _current(self) -> Seen:
         """What was read of it at this version; of a handle that was opened again nothing yet."""
-        delta = self._delta
-        if self._seen.delta is not delta:
-            self._seen = Seen(delta)
+        self._seen = self._seen if self._seen.delta is self._delta else Seen(self._handle)
         return self._seen
 
     @property
@@ -212,11 +210,12 @@ class Table:
         """Commit numbers without rows."""
         self._commit(commit, [], [], "mark")
 
-    def lookup(self, keys: pl.DataFrame, columns: Sequence[str] | None = None, *, current: bool = False, placed: bool = False) -> pl.DataFrame:
-        """The rows with one of these keys (distinct, none NULL), of a history on request only the current ones; in no order.
+    def lookup(
+        self, keys: pl.DataFrame, columns: Sequence[str] | None = None, *, current: bool = False, placed: bool = False
+    ) -> pl.DataFrame:
+        """Columns (all) of the rows with one of these keys (distinct, none NULL), of a history on request only the current ones; unordered.
 
-        Some or all of their columns, and where they stand if `placed`, as `rewriting.PLACED`. An `apply` at the same version that takes out
-        rows among all that were looked up does not search for them again.
+        They come with `rewriting.PLACED` if `placed`. An `apply` at this version that takes out some of them does not search for them.
         """
         from lakehouse.storage.rewriting import PLACED, look_up  # noqa: PLC0415  as in `scan`
 
@@ -227,7 +226,7 @@ class Table:
     def apply(self, gone: pl.DataFrame, came: pl.DataFrame, match: Sequence[str], commit: Commit) -> int:
         """Take out the rows whose `match` columns stand in `gone` and add `came`, in one commit; how many files it rewrote.
 
-        `storage/rewriting.py` chooses how, and the commit's facts say what it chose. NULL matches NULL. Rows that are `placed` are not searched.
+        `storage/rewriting.py` chooses how, and the commit's facts say what it chose. NULL matches NULL; `placed` rows are not searched.
         """
         from lakehouse.storage.rewriting import plan, sections  # noqa: PLC0415  as in `scan`
 

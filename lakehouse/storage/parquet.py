@@ -60,11 +60,11 @@ class WrittenFile:
 
 
 class _Sink:
-    """A file object over obstore's multipart writer that counts and checks the bytes."""
+    """A file object over a place's writer that counts and checks the bytes."""
 
     def __init__(self, place: Place, path: str) -> None:
         with _refused():
-            self._writer = obstore.open_writer(place.store(), path)
+            self._writer = place.writer(path)
         self._hash = xxhash.xxh3_128()
         self.size = 0
         self.closed = False
@@ -212,20 +212,30 @@ def read_file(store: ObjectStore, path: str, schema: pa.Schema) -> pa.Table:
 
 def _repetitive(group: pa.Table) -> list[str]:
     """The columns that a dictionary makes smaller; for others one would be built and thrown away, which doubles the price of the file."""
-    sample = group.slice(0, SAMPLE_ROWS)
+    sample = group.slice(0, max(256, min(SAMPLE_ROWS, group.num_rows // 16)))
     few = max(1, min(FEW_VALUES, sample.num_rows // 8))
     kinds = [field for field in group.schema if not pa.types.is_boolean(field.type)]
     return [field.name for field in kinds if kernels.distinct(sample.column(field.name)) <= few]
 
 
 def _is_dense(group: pa.Table, name: str) -> bool:
-    """Whether a column's texts or bytes are such that compression takes long and saves less than a quarter: hashes, ids, pictures."""
+    """Whether a column's values are such that compression takes long and saves less than a quarter: hashes, ids, instants, pictures."""
     kind = group.schema.field(name).type
-    if not (pa.types.is_string(kind) or pa.types.is_binary(kind)):
+    sample = kernels.there(group.column(name).slice(0, SAMPLE_ROWS // 4))
+    if pa.types.is_string(kind) or pa.types.is_binary(kind):
+        text = b"".join(kernels.cast(sample, pa.binary()).to_pylist())[:SAMPLE_BYTES]
+    elif pa.types.is_integer(kind) or pa.types.is_timestamp(kind):
+        text = b"".join(_plain_bytes(chunk) for chunk in sample.chunks)
+    else:
         return False
-    sample = kernels.there(kernels.cast(group.column(name).slice(0, SAMPLE_ROWS // 4), pa.binary())).to_pylist()
-    text = b"".join(sample)[:SAMPLE_BYTES]
     return bool(text) and len(pa.compress(text, codec="snappy")) > len(text) * 3 // 4
+
+
+def _plain_bytes(values: pa.Array) -> bytes:
+    """Values of fixed width without NULL, as they lie in memory."""
+    width = values.type.bit_width // 8
+    whole = values.buffers()[1]
+    return b"" if whole is None else whole.slice(values.offset * width, len(values) * width).to_pybytes()
 
 
 def _statistics(footer: pq.FileMetaData, schema: pa.Schema) -> str:

@@ -136,7 +136,7 @@ def look_up(table: Table, keys: pl.DataFrame, columns: Sequence[str] | None = No
 
 
 def plan(table: Table, gone: pl.DataFrame, match: Sequence[str], found: Sequence[Found]) -> Rewriting:
-    """The files that hold a row whose `match` columns stand in `gone`; rows that were looked up are not searched again. NULL matches NULL."""
+    """The files that hold a row whose `match` columns stand in `gone`, NULL matching NULL; what was looked up is not searched again."""
     files = table.files([*match, *([VALID_TO] if VALID_TO in table.schema.names else [])])
     lost = gone.select(match)
     if lost.is_empty():

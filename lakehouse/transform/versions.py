@@ -195,14 +195,14 @@ class Versions:
         gone, shown = current_upon(standing, last, self.keys, place, also)
         return gone, self.rows(shown)
 
-    def undecided(self, came: pl.DataFrame, silver: pl.LazyFrame, greatest: int | None) -> pl.DataFrame:
+    def undecided(self, came: pl.DataFrame, silver: Callable[[], pl.LazyFrame], greatest: int | None) -> pl.DataFrame:
         """The keys that what stands in silver cannot decide: those with a version not above all that was consumed, and gone ones.
 
         A row that stands beats all versions consumed before it, so that an SCD1 key is decided by it; where it is gone, nothing stands.
 
         Args:
             came: The versions that are new.
-            silver: The silver table.
+            silver: Gives the rows of the silver table.
             greatest: The greatest sequence that it has consumed, as a number, or None where that is not known.
         """
         decided = not self.history and self.stands
@@ -211,9 +211,12 @@ class Versions:
         keys = came.select(self.keys).unique()
         late = keys if greatest is None else came.filter(ordinal(came.schema[SEQ]) <= greatest).select(self.keys).unique()
         if self.marked and decided:
-            return late.join(silver.select(self.keys).collect(), on=self.keys, how="anti")
+            if late.is_empty():
+                return late
+            there = silver().select(self.keys).join(late.lazy(), on=self.keys, how="semi")
+            return late.join(there.collect(engine="streaming"), on=self.keys, how="anti")
         if self.marked and self.history:
-            ahead = silver.join(keys.join(late, on=self.keys, how="anti").lazy(), on=self.keys, how="semi")
+            ahead = silver().join(keys.join(late, on=self.keys, how="anti").lazy(), on=self.keys, how="semi")
             ended = ahead.group_by(self.keys).agg(pl.col(IS_CURRENT).any()).filter(~pl.col(IS_CURRENT))
             return pl.concat([late, ended.select(self.keys).collect()])
         return late
