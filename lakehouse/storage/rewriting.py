@@ -143,17 +143,21 @@ def plan(table: Table, gone: pl.DataFrame, match: Sequence[str], found: Sequence
         return Rewriting(lost, [], files, "nothing")
     known = gone if PATH in gone.columns else _known(lost, found)
     if known is not None:
-        places = {str(path): rows[ROW] for (path,), rows in known.select(PLACED).partition_by(PATH, as_dict=True).items()}
-        touched = _named(files, places)
+        places: dict[str, list[pl.Series]] = {}
+        for (path,), rows in known.select(PLACED).partition_by(PATH, as_dict=True).items():
+            places.setdefault(_name(path), []).append(rows[ROW])  # one file may have been read in part and as a whole
+        touched = [file for file in files if _name(file.path) in places]
         if len(touched) == len(places):  # else some were found in files that are no more
-            held = {path: rows for each in found for path, rows in each.held.items()}
-            whole = {path: (held[path], rows) for path, rows in places.items() if path in held and not rows.null_count()}
+            held = {_name(path): rows for each in found for path, rows in each.held.items()}
+            rows_of = {file.path: pl.concat(places[_name(file.path)]) for file in touched if _name(file.path) in held}
+            whole = {path: (held[_name(path)], rows) for path, rows in rows_of.items() if not rows.null_count()}
             return Rewriting(lost, touched, files, "lookup", whole)
     candidates = overlapping(files, lost)
     if not candidates:
         return Rewriting(lost, [], files, "keys")
     there = table.scan(candidates, paths_as=PATH).join(lost.lazy(), on=lost.columns, how="semi", nulls_equal=True)
-    return Rewriting(lost, _named(candidates, there.select(pl.col(PATH).unique()).collect()[PATH]), files, "keys")
+    names = {_name(path) for path in there.select(pl.col(PATH).unique()).collect()[PATH]}
+    return Rewriting(lost, [file for file in candidates if _name(file.path) in names], files, "keys")
 
 
 def _known(lost: pl.DataFrame, found: Sequence[Found]) -> pl.DataFrame | None:
@@ -165,9 +169,9 @@ def _known(lost: pl.DataFrame, found: Sequence[Found]) -> pl.DataFrame | None:
     return known if known.select(lost.columns).n_unique() == lost.n_unique() else None
 
 
-def _named(files: Sequence[LiveFile], paths: Iterable[str]) -> list[LiveFile]:
-    names = {path.rsplit("/", 1)[-1] for path in paths}
-    return [file for file in files if file.path.rsplit("/", 1)[-1] in names]
+def _name(path: object) -> str:
+    """A file's own name, which is the same for the log and for who read it."""
+    return str(path).rpartition("/")[2]
 
 
 def sections(table: Table, chosen: Rewriting, came: pl.DataFrame) -> Iterator[pa.Table]:
