@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lakehouse.layout import IS_CURRENT, VALID_TO
 from lakehouse.storage.files import LiveFile, has_order, overlapping
 from lakehouse.storage.frames import to_batches
 from lakehouse.storage.parquet import BYTES_A_GROUP, ROWS_A_GROUP, Groups, row_groups
+from lakehouse.transform import kernels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -109,9 +109,9 @@ def apart(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.T
         return
     opened, closed = Groups(schema), Groups(schema)
     for batch in batches:
-        which = pc.fill_null(batch.column(IS_CURRENT), True)  # noqa: FBT003  pyarrow takes it by place
-        yield from closed.add(batch.filter(pc.invert(which)))
-        yield from opened.add(batch.filter(which))
+        which = kernels.filled(batch.column(IS_CURRENT), value=True)
+        yield from closed.add(kernels.where(batch, kernels.opposite(which)))
+        yield from opened.add(kernels.where(batch, which))
     yield from (*closed.rest(), *opened.rest())
 
 
