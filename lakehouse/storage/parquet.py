@@ -68,12 +68,17 @@ class _Sink:
         self._hash = xxhash.xxh3_128()
         self.size = 0
         self.closed = False
+        self.refused: StorageError | None = None
 
     def write(self, data: Any) -> int:  # noqa: ANN401  pyarrow hands over its own buffer objects
         view = memoryview(data)
         self._hash.update(view)
-        with _refused():
-            self._writer.write(view)
+        try:
+            with _refused():
+                self._writer.write(view)
+        except StorageError as exc:
+            self.refused = exc
+            raise
         self.size += view.nbytes
         return view.nbytes
 
@@ -191,11 +196,14 @@ def _write_file(place: Place, first: pa.Table, groups: Iterator[pa.Table]) -> Wr
     rows = 0
     repetitive = _repetitive(first)
     codecs = {name: "none" if name not in repetitive and _is_dense(first, name) else "snappy" for name in schema.names}
-    with pq.ParquetWriter(sink, schema, compression=codecs, use_dictionary=repetitive, metadata_collector=footers) as writer:
-        while group is not None:
-            writer.write_table(group, row_group_size=ROWS_A_GROUP)
-            rows += group.num_rows
-            group = next(groups, None) if rows < ROWS_A_FILE else None
+    try:
+        with pq.ParquetWriter(sink, schema, compression=codecs, use_dictionary=repetitive, metadata_collector=footers) as writer:
+            while group is not None:
+                writer.write_table(group, row_group_size=ROWS_A_GROUP)
+                rows += group.num_rows
+                group = next(groups, None) if rows < ROWS_A_FILE else None
+    except RuntimeError as exc:  # Arrow's writer hides what broke it by an error of its own end
+        raise sink.refused or exc from None
     sink.close()
     place.settle(path)
     return WrittenFile(path, sink.size, rows, _statistics(footers[0], schema), sink.checksum())
