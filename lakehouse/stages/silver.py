@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 import polars as pl
@@ -14,6 +15,7 @@ from lakehouse.quality.judging import Quality, counts_after, failed, require_non
 from lakehouse.quality.planned import planned
 from lakehouse.quality.rejects import OutOfStepError, Rejects
 from lakehouse.storage.frames import to_batches
+from lakehouse.storage.rewriting import PLACED
 from lakehouse.transform.corrected import POINTERS, Rows
 from lakehouse.transform.fold import difference
 from lakehouse.transform.rejects import SCHEMA, dropped, frame
@@ -286,11 +288,16 @@ class Folding:
         what stands never decides.
         """
         roles, came = self.roles, taken(new).collect()
-        late = came.select(roles.keys).unique() if roles.again else roles.undecided(came, silver.scan(), silver.number(roles.sequence_id))
+        late = came.select(roles.keys).unique() if roles.again else roles.undecided(came, silver.scan, silver.number(roles.sequence_id))
         if not rejects.is_empty():
             late = pl.concat([late, self.quality.pointed(rejects, self.pointing).select(late.columns)]).unique()
         if touched.height:
             late = pl.concat([late, touched.select(late.columns)]).unique()
+        if late.is_empty() and not self.quality.judges_table:
+            found = roles.extend(came, partial(silver.lookup, current=roles.history, placed=True), PLACED)
+            if found is not None:
+                self.quality.publish(found[1])
+                return found
         again = self.taken_of(late) if late.height else came.clear().lazy()
         ahead = came.join(late, on=roles.keys, how="anti")
         standing = silver.lookup(ahead.select(roles.keys).unique(), current=roles.history)

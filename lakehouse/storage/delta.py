@@ -20,6 +20,7 @@ from lakehouse.storage.commits import Written, conflict, is_overtaken, propertie
 from lakehouse.storage.files import LiveFile, live_files
 from lakehouse.storage.parquet import CHECKSUM, WrittenFile, read_file, write_each, write_files
 from lakehouse.storage.refusal import reading, reason
+from lakehouse.storage.seen import Seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from lakehouse.storage.effects import Effects
     from lakehouse.storage.leases import Turn
     from lakehouse.storage.place import Place
-    from lakehouse.storage.rewriting import Found
 
 Rows = TypeVar("Rows", pa.RecordBatch, pa.Table)
 CONFIGURATION: Mapping[str, str | None] = {
@@ -52,10 +52,9 @@ class Table:
         """Keep a table opened with these options; use `open_table` or `create_table`."""
         self.uri, self.place, self.name = place.uri, place.path, name
         self._home, self._handle, self._options, self._effects = place, delta, options, effects
-        self._numbers: dict[str, int | None] = {}
         self._turn = turn
         self._written = Written()
-        self._found: list[Found] = []
+        self._seen = Seen(delta)
 
     @property
     def _delta(self) -> DeltaTable:
@@ -67,6 +66,12 @@ class Table:
         return self._handle
 
     @property
+    def _current(self) -> Seen:
+        """What was read of it at this version; of a handle that was opened again nothing yet."""
+        self._seen = self._seen if self._seen.delta is self._delta else Seen(self._handle)
+        return self._seen
+
+    @property
     def version(self) -> int:
         """The Delta version that this handle reads."""
         return self._delta.version()
@@ -74,7 +79,7 @@ class Table:
     @property
     def schema(self) -> pa.Schema:
         """The table's Arrow schema."""
-        return pa.schema(self._delta.schema().to_arrow())
+        return self._current.schema
 
     @property
     def batch(self) -> int:
@@ -83,11 +88,8 @@ class Table:
 
     def number(self, app_id: str) -> int | None:
         """The number that the last commit with this app transaction gave it."""
-        if app_id not in self._numbers:
-            with reading(self.name):
-                found = self._delta.transaction_version(app_id)
-            self._numbers[app_id] = None if found is None else int(found)
-        return self._numbers[app_id]
+        with reading(self.name):
+            return self._current.number(app_id)
 
     def refresh(self) -> None:
         """Read on to the newest version.
@@ -97,13 +99,12 @@ class Table:
         """
         with reading(self.name):
             self._delta.update_incremental()
-        self._numbers.clear()
-        self._found.clear()
+        self._seen = Seen(self._handle)
 
     def files(self, bounds: Iterable[str] | None = None) -> list[LiveFile]:
         """The table's data files at this version, with the bounds of these columns; by default of all."""
         with reading(self.name):
-            actions = pa.table(self._delta.get_add_actions(flatten=True))
+            actions = self._current.actions()
         shown = self.schema if bounds is None else [self.schema.field(name) for name in set(bounds)]
         return live_files(actions, self.place, shown)
 
@@ -209,28 +210,29 @@ class Table:
         """Commit numbers without rows."""
         self._commit(commit, [], [], "mark")
 
-    def lookup(self, keys: pl.DataFrame, *, current: bool = False) -> pl.DataFrame:
-        """The rows with one of these keys (distinct, none NULL), of a history on request only the current ones, whole; in no order.
+    def lookup(
+        self, keys: pl.DataFrame, columns: Sequence[str] | None = None, *, current: bool = False, placed: bool = False
+    ) -> pl.DataFrame:
+        """Columns (all) of the rows with one of these keys (distinct, none NULL), of a history on request only the current ones; unordered.
 
-        An `apply` at the same version that takes out rows among all that were looked up does not search for them again.
+        They come with `rewriting.PLACED` if `placed`. An `apply` at this version that takes out some of them does not search for them.
         """
-        from lakehouse.storage.rewriting import PATH, look_up  # noqa: PLC0415  as in `scan`
+        from lakehouse.storage.rewriting import PLACED, look_up  # noqa: PLC0415  as in `scan`
 
-        found = look_up(self, keys, current=current)
-        self._found.append(found)
-        return found.rows.drop(PATH)
+        found = look_up(self, keys, columns, current=current)
+        self._current.found.append(found)
+        return found.rows if placed else found.rows.drop(PLACED)
 
     def apply(self, gone: pl.DataFrame, came: pl.DataFrame, match: Sequence[str], commit: Commit) -> int:
         """Take out the rows whose `match` columns stand in `gone` and add `came`, in one commit; how many files it rewrote.
 
-        `storage/rewriting.py` chooses how, and the commit's facts say what it chose. NULL matches NULL.
+        `storage/rewriting.py` chooses how, and the commit's facts say what it chose. NULL matches NULL; `placed` rows are not searched.
         """
         from lakehouse.storage.rewriting import plan, sections  # noqa: PLC0415  as in `scan`
 
         self._take_turn()
-        lost = gone.select(list(match)).unique()
-        chosen = plan(self, lost, self._found)
-        tables = sections(self, chosen, lost, came)
+        chosen = plan(self, gone, match, self._current.found)
+        tables = sections(self, chosen, came)
         written = write_each(self._home, self._led(tables), self._effects, self.name)
         commit = replace(commit, facts={**commit.facts, "rewriting": chosen.facts})
         self._commit(commit, written, chosen.removed, "apply")

@@ -38,6 +38,10 @@ class Folder:
         """A store of the files below it."""
         return LocalStore(self.path, mkdir=True)
 
+    def writer(self, name: str) -> NewFile:
+        """A new file in it, without the copies that a store's writer makes: they take a fifth of the time of a Parquet file."""
+        return NewFile(Path(self.path, name))
+
     def require_there(self) -> None:
         """A folder that is not there is made by the first table in it."""
 
@@ -79,6 +83,31 @@ class Folder:
         _sync_folder(log)
         if version == 0:
             _sync_folder(log.parent)
+
+
+class NewFile:
+    """A file that takes bytes; one that is not closed, since its rows broke off, is given up as it is, and no commit names it."""
+
+    def __init__(self, path: Path) -> None:
+        """Make it.
+
+        Raises:
+            OSError: There is one of that name, or it cannot be made.
+        """
+        self._file = path.open("xb")
+
+    def write(self, data: memoryview, /) -> None:
+        """Add bytes."""
+        self._file.write(data)
+
+    def close(self) -> None:
+        """Make it whole."""
+        self._file.close()
+
+    def __del__(self) -> None:
+        """Give it up where it is open."""
+        with contextlib.suppress(AttributeError, OSError):
+            self._file.close()
 
 
 def _sync(path: Path) -> None:

@@ -60,20 +60,25 @@ class WrittenFile:
 
 
 class _Sink:
-    """A file object over obstore's multipart writer that counts and checks the bytes."""
+    """A file object over a place's writer that counts and checks the bytes."""
 
     def __init__(self, place: Place, path: str) -> None:
         with _refused():
-            self._writer = obstore.open_writer(place.store(), path)
+            self._writer = place.writer(path)
         self._hash = xxhash.xxh3_128()
         self.size = 0
         self.closed = False
+        self.refused: StorageError | None = None
 
     def write(self, data: Any) -> int:  # noqa: ANN401  pyarrow hands over its own buffer objects
         view = memoryview(data)
         self._hash.update(view)
-        with _refused():
-            self._writer.write(view)
+        try:
+            with _refused():
+                self._writer.write(view)
+        except StorageError as exc:
+            self.refused = exc
+            raise
         self.size += view.nbytes
         return view.nbytes
 
@@ -191,11 +196,14 @@ def _write_file(place: Place, first: pa.Table, groups: Iterator[pa.Table]) -> Wr
     rows = 0
     repetitive = _repetitive(first)
     codecs = {name: "none" if name not in repetitive and _is_dense(first, name) else "snappy" for name in schema.names}
-    with pq.ParquetWriter(sink, schema, compression=codecs, use_dictionary=repetitive, metadata_collector=footers) as writer:
-        while group is not None:
-            writer.write_table(group, row_group_size=ROWS_A_GROUP)
-            rows += group.num_rows
-            group = next(groups, None) if rows < ROWS_A_FILE else None
+    try:
+        with pq.ParquetWriter(sink, schema, compression=codecs, use_dictionary=repetitive, metadata_collector=footers) as writer:
+            while group is not None:
+                writer.write_table(group, row_group_size=ROWS_A_GROUP)
+                rows += group.num_rows
+                group = next(groups, None) if rows < ROWS_A_FILE else None
+    except RuntimeError as exc:  # Arrow's writer hides what broke it by an error of its own end
+        raise sink.refused or exc from None
     sink.close()
     place.settle(path)
     return WrittenFile(path, sink.size, rows, _statistics(footers[0], schema), sink.checksum())
@@ -212,20 +220,30 @@ def read_file(store: ObjectStore, path: str, schema: pa.Schema) -> pa.Table:
 
 def _repetitive(group: pa.Table) -> list[str]:
     """The columns that a dictionary makes smaller; for others one would be built and thrown away, which doubles the price of the file."""
-    sample = group.slice(0, SAMPLE_ROWS)
+    sample = group.slice(0, max(256, min(SAMPLE_ROWS, group.num_rows // 16)))
     few = max(1, min(FEW_VALUES, sample.num_rows // 8))
     kinds = [field for field in group.schema if not pa.types.is_boolean(field.type)]
     return [field.name for field in kinds if kernels.distinct(sample.column(field.name)) <= few]
 
 
 def _is_dense(group: pa.Table, name: str) -> bool:
-    """Whether a column's texts or bytes are such that compression takes long and saves less than a quarter: hashes, ids, pictures."""
+    """Whether a column's values are such that compression takes long and saves less than a quarter: hashes, ids, instants, pictures."""
     kind = group.schema.field(name).type
-    if not (pa.types.is_string(kind) or pa.types.is_binary(kind)):
+    sample = kernels.there(group.column(name).slice(0, SAMPLE_ROWS // 4))
+    if pa.types.is_string(kind) or pa.types.is_binary(kind):
+        text = b"".join(kernels.cast(sample, pa.binary()).to_pylist())[:SAMPLE_BYTES]
+    elif pa.types.is_integer(kind) or pa.types.is_timestamp(kind):
+        text = b"".join(_plain_bytes(chunk) for chunk in sample.chunks)
+    else:
         return False
-    sample = kernels.there(kernels.cast(group.column(name).slice(0, SAMPLE_ROWS // 4), pa.binary())).to_pylist()
-    text = b"".join(sample)[:SAMPLE_BYTES]
     return bool(text) and len(pa.compress(text, codec="snappy")) > len(text) * 3 // 4
+
+
+def _plain_bytes(values: pa.Array) -> bytes:
+    """Values of fixed width without NULL, as they lie in memory."""
+    width = values.type.bit_width // 8
+    whole = values.buffers()[1]
+    return b"" if whole is None else whole.slice(values.offset * width, len(values) * width).to_pybytes()
 
 
 def _statistics(footer: pq.FileMetaData, schema: pa.Schema) -> str:

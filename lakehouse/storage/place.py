@@ -17,6 +17,16 @@ if TYPE_CHECKING:
     from lakehouse.storage.azure.place import Account
 
 
+class Writer(Protocol):
+    """A new file that takes bytes one after another."""
+
+    def write(self, data: memoryview, /) -> object:
+        """Add bytes."""
+
+    def close(self) -> object:
+        """Make the file whole."""
+
+
 class Place(Protocol):
     """A folder of a lake.
 
@@ -36,6 +46,9 @@ class Place(Protocol):
 
     def store(self) -> ObjectStore:
         """A store of the files below it, which renews its credential by itself."""
+
+    def writer(self, name: str) -> Writer:
+        """A new file in it, whose name nobody else uses."""
 
     def require_there(self) -> None:
         """Fail soon and plainly where it can never be reached.

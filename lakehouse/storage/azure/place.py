@@ -16,6 +16,7 @@ from lakehouse.layout import azure_parts
 from lakehouse.storage.refusal import CODE, STATUS, reason
 
 if TYPE_CHECKING:
+    from obstore import WritableFile
     from obstore.store import AzureConfig, AzureCredential, ClientConfig
 
     from lakehouse.settings import Azure
@@ -163,6 +164,10 @@ class AzurePlace:
     def store(self) -> AzureStore:
         """A store of the files below it; one for all, so that its connections are used again."""
         return self._files
+
+    def writer(self, name: str) -> WritableFile:
+        """A new blob, sent in parts."""
+        return obstore.open_writer(self._files, name)
 
     def require_there(self) -> None:
         """Ask the container once in a process; what it answered is remembered.
