@@ -154,6 +154,7 @@ COMMANDS: dict[str, Callable[..., None] | str] = {
     "quality": "quality.quality",
     "rejects": "rejects.rejects",
     "why": "why.why",
+    "lineage": "lineage.lineage",
     "test": "test.cases",
     "status": status,
     "query": query,
