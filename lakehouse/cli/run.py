@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lakehouse.cli.options import Output, Project, Select, open_house
-from lakehouse.cli.output import Format, print_json, print_table, say
+from lakehouse.cli.output import Format, plain, print_json, print_table, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -202,6 +202,9 @@ def _finish(report: Run, output: Format) -> None:
         for step in report.steps:
             for rule, count in step.failed_checks.items():
                 sys.stdout.write(f"warning: {step.step}.{step.table}: {count} rows break {rule}\n")
+            if step.open_rejects:
+                owner = f", owner: {plain(step.owner)}" if step.owner else ""
+                sys.stdout.write(f"open: {step.open_rejects} rejects of {step.table}{owner}; `lakehouse rejects list {step.table}`\n")
     raise typer.Exit(exit_code(report))
 
 

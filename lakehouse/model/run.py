@@ -139,6 +139,8 @@ class Step:
         version_before: The table's Delta version before the step's first commit; None where it made none.
         columns: What the table's contract made of source columns that are not as bronze has them: `added`, `widened`, `rescued`,
             `discarded`.
+        open_rejects: How many rows wait among the table's rejects after a step that changed it, where more wait than the table allows.
+        owner: Who looks after the table, where they do.
     """
 
     step: str
@@ -161,6 +163,8 @@ class Step:
     version_before: int | None = None
     dropped: int = 0
     columns: dict[str, list[str]] = field(default_factory=dict)
+    open_rejects: int = 0
+    owner: str | None = None
 
 
 @dataclass(slots=True)

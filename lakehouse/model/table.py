@@ -102,6 +102,8 @@ class Table(Applying, Cleaning):
     schema_contract: Annotated[Contract, BeforeValidator(contract)] = Contract()
     """What becomes of a load where the source's columns are no longer those that bronze has."""
     expect: dict[TableName, Expectation] = Field(default_factory=dict)
+    open_rejects: Annotated[int, Field(ge=0)] = 0
+    """How many rows may wait among the table's rejects before a run that changes it says so, with its owner."""
     reconcile: Reconcile | None = None
     """When a run compares the table with its source (`lakehouse reconcile --heal`); default: when a person asks for it."""
 

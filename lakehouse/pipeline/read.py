@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lakehouse.lake import Lake
 
 _LEDGER = re.compile(r"\bledger\"?\s*\.", re.IGNORECASE)
-_NAMED = re.compile(r"\b(bronze|silver|gold|rejects)\"?\s*\.\s*\"?([a-z][a-z0-9_]*)\"?", re.IGNORECASE)
+_NAMED = re.compile(r"\b(bronze|silver|gold|rejects)\"?\s*\.\s*\"?([a-z][a-z0-9_]*|_corrections)\"?", re.IGNORECASE)
 
 
 def query(lake: Lake, text: str) -> pa.Table:

@@ -13,6 +13,8 @@ from lakehouse.errors import UsageError
 from lakehouse.layout import BATCH, DELETE, EXTRACTED_AT, OP, REJECT, RUN_ID, VALID_FROM, consumed
 from lakehouse.model.life import Life, Observation
 from lakehouse.model.value import literal, typed
+from lakehouse.quality.corrections import Corrections, source
+from lakehouse.quality.planned import planned
 from lakehouse.storage.frames import to_batches
 from lakehouse.transform.arrow import lake_type
 from lakehouse.transform.cleaning import normalized
@@ -87,6 +89,7 @@ class _Row:
         self._plan = Rowwise(metadata, bronze.schema)
         self._roles = Versions(metadata, self._plan)
         self._silver = lake.table("silver", metadata.name)
+        self._corrections = Corrections(lake, metadata.name, bronze, self._silver)
         self.key = self._typed(words)
 
     def _typed(self, words: Sequence[str]) -> dict[str, Any]:
@@ -128,7 +131,11 @@ class _Row:
         return rows.filter([pl.col(name) == pl.lit(value).cast(schema[name]) for name, value in self.key.items()]).collect()
 
     def _seen(self) -> pl.DataFrame:
-        """The key's rows of bronze as the row-wise plan gives them."""
+        """The key's rows of bronze as corrections leave them and the row-wise plan gives them, those of batches taken back among them."""
+        if self._corrections.numbers:
+            out = source(self._bronze)(0, None).filter(pl.col(BATCH).is_in(sorted(self._corrections.now.undone)))
+            rows = pl.concat([self._corrections.rows.above(), out])
+            return self._own(planned(rows, self._plan, self._lake.engine))
         if not self._plan.needed:
             return self._own(self._bronze.scan())
         with self._lake.engine() as engine:
@@ -151,11 +158,15 @@ class _Row:
         reads, came = _commits(self._bronze), {} if silver is None else _commits(silver)
         pointers = self._rejects(sorted({version[BATCH] for version in versions}))
         life.rejects = [reject for _, reject in pointers]
+        undone = self._corrections.now.undone
+        living = [version for version in versions if version[BATCH] not in undone]
         done = 0 if silver is None else silver.number(consumed("bronze", self._metadata.name)) or 0
         taken = sorted((entry["numbers"].get(consumed("bronze", self._metadata.name), 0), version) for version, entry in came.items())
         for version in versions:
             broken = [reject for hashed, reject in pointers if (reject["batch"], hashed) == (version[BATCH], version[HASH])]
-            word, text = became(version, versions, life.silver, consumed=done, history=roles.history, refused=_told(broken))
+            word, text = became(version, living, life.silver, consumed=done, history=roles.history, refused=_told(broken))
+            if version[BATCH] in undone:
+                word, text = "undone", "its run is taken back (`lakehouse undo`)"
             if version[_AT] not in kept and word == "end":
                 word, text = "no change", "the source shows the key in another way still"
             by = next((number for reach, number in taken if reach >= version[BATCH]), None)

@@ -53,6 +53,12 @@ class Rejects:
         table = None if self._known is None else self._table
         return frame(SCHEMA) if table is None else table.scan().collect()
 
+    def waiting(self, allowed: int) -> int:
+        """How many are listed, where these are more than allowed; else 0."""
+        table = self._table
+        count = 0 if table is None else table.rows()
+        return count if count > allowed else 0
+
     def write(
         self, numbers: Mapping[str, int], new: pl.DataFrame, withheld: pl.DataFrame, *, whole: bool, moved: Moved | None = None
     ) -> dict[str, int]:

@@ -69,7 +69,7 @@ def _fold(lake: Lake, metadata: Metadata, *, rebuild: bool) -> Step:
 
 
 def _bring_up(lake: Lake, step: Step, folding: Folding, silver: Table | None, corrections: Corrections, *, rebuild: bool) -> None:
-    name, roles, quality = step.table, folding.roles, folding.quality
+    name, roles, quality, metadata = step.table, folding.roles, folding.quality, lake.catalog.tables[step.table]
     rejects = Rejects(lake, name, silver)
     numbers = {consumed(*pair): table.batch for pair, table in lake.inputs("silver", name).items() if table is not None}
     numbers |= {DEFINITION: lake.catalog.definition(name), **corrections.numbers}
@@ -113,6 +113,8 @@ def _bring_up(lake: Lake, step: Step, folding: Folding, silver: Table | None, co
         gone, came = folding.change(table, new, rejects.rows() if quality.withholds else NONE, touched.keys)
         step.rows_out = _apply(table, gone, came, roles.identity, commit())
     step.status, step.version = "success", table.version
+    step.open_rejects = rejects.waiting(metadata.open_rejects)
+    step.owner = metadata.owner if step.open_rejects else None
 
 
 def judge(lake: Lake, metadata: Metadata, said: Sequence[Correction]) -> pl.DataFrame:
