@@ -42,9 +42,9 @@ class World:
 
     def __init__(self, folder: Path, history: str, unique: str, keys: str) -> None:
         self.folder, self.runs, self.acts = folder, list[str](), list[str]()
-        mode = "incremental" if keys else "append"
+        mode, history = ("incremental", history) if keys else ("append", "scd1")
         text = ITEMS.format(history=history, unique=unique, keys=keys, mode=mode)
-        text = text if keys else text.replace("  u1: {unique: b, else: quarantine}\n", "")
+        text = text if keys else text.partition("  u1:")[0]
         write_project(folder, {"metadata/sources/shop.yml": "connection: shop\n", "metadata/tables/shop/items.yml": text})
         change_source(folder / "source.db", "create table items (id integer, a integer, b integer, at timestamp);")
 
