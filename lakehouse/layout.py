@@ -44,6 +44,19 @@ REJECTED = "lakehouse.rejected"
 TAKEN, DROPPED = "lakehouse.taken", "lakehouse.dropped"
 """How many of the bronze rows that silver has consumed its rows' own rules let in, and how many rules with `drop` left out."""
 
+PERSONAL = "lakehouse.pii"
+"""The app transaction of a bronze table that is 1 where any of its columns holds personal data, protected."""
+
+
+def personal(column: str) -> str:
+    """The app transaction of a bronze table that tells what it has in the place of a column's personal data."""
+    return f"{PERSONAL}.{column}"
+
+
+def key_of(name: str) -> str:
+    """The app transaction of a silver or gold table that tells by which version of a key the tokens in its rows were made."""
+    return f"lakehouse.key.{name}"
+
 
 def watermark(cursor: str, zone: str | None = None) -> str:
     """The app transaction that holds a bronze table's greatest value of one cursor column, by the zone in which it was read.

@@ -51,8 +51,11 @@ def require_names(table: Table, wanted: Iterable[str], needed: Iterable[str]) ->
         )
 
 
-def broken(exc: BaseException, columns: list[str], where: str) -> SourceError:
-    """What the driver's error means: a value that it cannot decode, or a source that went away."""
+def broken(exc: BaseException, columns: list[str], where: str, *, silent: bool = False) -> SourceError:
+    """What the driver's error means: a value that it cannot decode, or a source that went away.
+
+    Of a table with personal data nothing is quoted (`silent`): the driver's words may be a value.
+    """
     if (found := _UNDECODABLE.search(str(exc))) and int(found[1]) < len(columns):
         return SourceDataError(
             f"column {columns[int(found[1])]} has a value that its type cannot hold ({found[2]})",
@@ -66,7 +69,7 @@ def broken(exc: BaseException, columns: list[str], where: str) -> SourceError:
             next_step="See that the source is up, then run again.",
         )
     return SourceError(
-        f"the read broke off: {_first_line(exc)}",
+        f"the read broke off: {'the driver says why, and its words may hold a value of a protected column' if silent else _first_line(exc)}",
         where=where,
         next_step="See that the source is up and the column types are declared, then run again.",
     )

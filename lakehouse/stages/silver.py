@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Self
 import polars as pl
 import pyarrow as pa
 
-from lakehouse.layout import BATCH, DEFINITION, EXTRACTED_AT, FAILED_CHECKS, OP, ROW_HASH, RUN_ID, TRUNCATE, consumed
+from lakehouse.layout import BATCH, DEFINITION, EXTRACTED_AT, FAILED_CHECKS, OP, ROW_HASH, RUN_ID, TRUNCATE, consumed, key_of
+from lakehouse.model.personal import CHECK_BITS
 from lakehouse.model.run import Commit, Step
 from lakehouse.quality.judging import Quality, counts_after, failed, require_none_stops, taken, world_of
 from lakehouse.quality.rejects import OutOfStepError, Rejects
 from lakehouse.storage.frames import to_batches
+from lakehouse.transform.custody import key_marks, other_key, out_of_step
 from lakehouse.transform.fold import difference, row_hash
 from lakehouse.transform.rejects import SCHEMA, frame
 from lakehouse.transform.rowwise import TECHNICAL, Rowwise
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from lakehouse.model.table import Table as Metadata
     from lakehouse.quality.judging import World
     from lakehouse.storage.delta import Table
+    from lakehouse.transform.protection import Protection
 
     Above = Callable[[int], pl.LazyFrame]
 
@@ -67,7 +70,11 @@ def _fold(lake: Lake, metadata: Metadata, *, rebuild: bool) -> Step:
     due = lake.behind("silver", name) is not None
     if bronze is None or not (due or rebuild):
         return step
-    with _Folding(metadata, bronze.schema, lambda above: _rows_above(bronze, above), world_of(lake)) as folding:
+    if turned := lake.turned(metadata):
+        raise out_of_step(metadata, turned)
+    with _Folding(
+        metadata, bronze.schema, lambda above: _rows_above(bronze, above), world_of(lake), protection=lake.protection(metadata)
+    ) as folding:
         _bring_up(lake, step, folding, silver, rebuild=rebuild)
     return step
 
@@ -77,6 +84,7 @@ def _bring_up(lake: Lake, step: Step, folding: _Folding, silver: Table | None, *
     rejects = Rejects(lake, name, silver)
     numbers = {consumed(*pair): table.batch for pair, table in lake.inputs("silver", name).items() if table is not None}
     numbers[DEFINITION] = lake.catalog.definition(name)
+    numbers |= _key_numbers(lake, folding, silver)
     done = 0 if silver is None else silver.number(consumed("bronze", name)) or 0
     whole = rebuild or silver is None or silver.number(DEFINITION) != numbers[DEFINITION]
     whole = whole or silver is None or not roles.schema.equals(silver.schema) or not rejects.in_step()
@@ -113,7 +121,23 @@ def _bring_up(lake: Lake, step: Step, folding: _Folding, silver: Table | None, *
     else:
         gone, came = folding.change(table, new, rejects.rows() if quality.withholds else NONE)
         step.rows_out = _apply(table, gone, came, roles.identity, commit())
+    if whole:
+        table.hide(Commit(lake.run_id, "silver"))
     step.status, step.version = "success", table.version
+
+
+def _key_numbers(lake: Lake, folding: _Folding, silver: Table | None) -> dict[str, int]:
+    """By which keys the tokens of silver's rows are made, for its commit.
+
+    Raises:
+        ContractError: One is another key than the one that silver was written with, by the same name and version.
+    """
+    keys = {} if folding.protection is None else folding.protection.keys
+    for name, key in keys.items():
+        before = silver.number(key_of(name)) if silver is not None else None
+        if before and before != key.number and before >> CHECK_BITS == key.number >> CHECK_BITS:
+            raise other_key(folding.metadata, key.name)
+    return key_marks({name: key.number for name, key in keys.items()}, lake.catalog.keys, silver)
 
 
 def require_fresh(lake: Lake, metadata: Metadata) -> None:
@@ -125,7 +149,8 @@ def require_fresh(lake: Lake, metadata: Metadata) -> None:
     bronze, silver = lake.table("bronze", metadata.name), lake.table("silver", metadata.name)
     if bronze is None or silver is None:
         return
-    with _Folding(metadata, bronze.schema, lambda above: _rows_above(bronze, above), world_of(lake), only=("freshness",)) as folding:
+    rows, protection = (lambda above: _rows_above(bronze, above)), lake.protection(metadata)
+    with _Folding(metadata, bronze.schema, rows, world_of(lake), only=("freshness",), protection=protection) as folding:
         folding.quality.show_standing(silver, NONE)
         found = lake.findings[metadata.name] = folding.quality.findings()
         require_none_stops(found, f"silver.{metadata.name}")
@@ -182,9 +207,17 @@ class _Folding:
     """
 
     def __init__(
-        self, metadata: Metadata, bronze: pa.Schema, above: Callable[[int], pl.LazyFrame], world: World, only: Sequence[str] = ()
+        self,
+        metadata: Metadata,
+        bronze: pa.Schema,
+        above: Callable[[int], pl.LazyFrame],
+        world: World,
+        only: Sequence[str] = (),
+        protection: Protection | None = None,
     ) -> None:
-        """Take the schema of bronze, what gives its rows with a batch above a number, what rules look at, and the kinds of rules (all)."""
+        """Take the schema of bronze, what gives its rows with a batch above a number, what rules look at, the kinds of rules (all), keys."""
+        self.metadata, self.protection = metadata, protection
+        self._sealed = protection.sealed if protection else ()
         self._metadata, self._bronze, self._above, self._engine = metadata, bronze, above, world.engine
         self._rowwise = Rowwise(metadata, bronze)
         self.roles = Versions(metadata, self._rowwise)
@@ -209,7 +242,8 @@ class _Folding:
     def taken_of(self, keys: pl.DataFrame) -> pl.LazyFrame:
         """Those of these keys; where silver writes keys as bronze does, no other row is cleaned and judged for it."""
         own, silver = list(self._metadata.keys), list(self.roles.keys)
-        if not (self._rowwise.needed and self._rowwise.keeps_keys):
+        keeps = self._rowwise.keeps_keys and not set(own) & set(self._sealed)
+        if not ((self._rowwise.needed or self._sealed) and keeps):
             return self.taken().join(keys.lazy(), on=silver, how="semi")
         rows = self._above(0).join(keys.lazy(), left_on=own, right_on=silver, how="semi")
         return taken(self.roles.of(self._through(rows, self._rowwise), self.quality.reason))
@@ -223,11 +257,13 @@ class _Folding:
         return self.roles.of(self._through(hashed, plan), self.quality.reason, (RUN_ID, EXTRACTED_AT, ROW_HASH))
 
     def _through(self, rows: pl.LazyFrame, plan: Rowwise) -> pl.LazyFrame:
-        """The rows as a row-wise plan gives them, chunk by chunk.
+        """The rows, those of bronze that are sealed opened, as a row-wise plan gives them, chunk by chunk.
 
         Raises:
             ModelError: A condition names what is not there, or breaks at a value.
         """
+        if self.protection is not None and self._sealed:
+            rows = rows.map_batches(self.protection.opened, projection_pushdown=False, predicate_pushdown=False, streamable=True)
         if not plan.needed:
             return rows
         where = f"metadata/tables/{self._metadata.source}/{self._metadata.name}.yml: {plan.words}"
