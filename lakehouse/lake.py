@@ -235,7 +235,7 @@ class Lake:
     def _open(self, layer: str, name: str) -> Table | None:
         require_not_forked()
         turn = self._turn(layer, name)
-        return open_table(turn.place, turn.name, self.effects, turn, hidden(self.catalog, layer, name))
+        return open_table(turn.place, turn.name, self.effects, turn, hidden=hidden(self.catalog, layer, name))
 
     def _turn(self, layer: str, name: str) -> Turn:
         return Turn(self._leases, self.places.at(table_uri(self.layers[layer], name)), f"{layer}.{name}")
@@ -307,7 +307,9 @@ class Lake:
     def make_table(self, layer: str, name: str, schema: pa.Schema) -> Table:
         """The handle on a new empty table of the lake."""
         turn = self._turn(layer, name)
-        self._tables[layer, name] = create_table(turn.place, turn.name, schema, self.effects, turn, hidden(self.catalog, layer, name))
+        self._tables[layer, name] = create_table(
+            turn.place, turn.name, schema, self.effects, turn, hidden=hidden(self.catalog, layer, name)
+        )
         return self._tables[layer, name]
 
     def end_step(self, step: str, name: str) -> Written:

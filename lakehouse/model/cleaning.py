@@ -122,10 +122,10 @@ class Column(Guarded, Texts):
             raise Misfit("bronze is sealed under a key of its own: who holds the tokens' key must not read the values", "sealed")
         if self.pii != "drop" and self.type.name not in PROTECTED:
             raise Misfit(f"a {self.type} has no one text to make a token of; allowed: {', '.join(PROTECTED)}", "type")
-        words = {"nulls": self.nulls, "map": self.map, "as": self.as_, "format": self.format, "default": self.default}
+        words: dict[str, object] = {"nulls": self.nulls, "map": self.map, "as": self.as_, "format": self.format, "default": self.default}
         words |= {"rename": self.rename, "trim": self.changes} if self.pii == "drop" else {}
-        for word, given in words.items():
-            if given not in (None, (), {}, False):
+        for word, said in words.items():
+            if said not in (None, (), {}, False):
                 raise Misfit(f"with `pii: {self.pii}` there is no value left for `{word}`", word)
 
 

@@ -231,7 +231,7 @@ class Database:
                     _require_no_misfit(part, what, where)
                 if part.num_rows:
                     zone = what.table.cursor_zone
-                    part = cut(zoned_batch(part, schema, what.table.cursor, zone, where, what.hidden), what.table.cursor, window)
+                    part = cut(zoned_batch(part, schema, what.table.cursor, zone, where, hidden=what.hidden), what.table.cursor, window)
                 if part.num_rows:
                     yield what.guarded(part)
 

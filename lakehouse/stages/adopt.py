@@ -51,9 +51,9 @@ def adopt(lake: Lake, table: Table, foreign: Foreign, watermark: Cursor | None =
         odd = Odd(odd_from(lake.now(), types[table.cursor].name, table.cursor_zone))
     extraction = Extraction(table, types, Window(odd=odd), lake.now(), iter(()), adopted=foreign.uri)
     where = f"{table.source}.{table.name}"
-    rows = (_at_the_door(batch, names, schema, table, where) for batch in foreign.batches(list(names)))
+    rows = iter(_at_the_door(batch, names, schema, table, where) for batch in foreign.batches(list(names)))
     if protection is not None:
-        rows = map(protection.door, rows)
+        rows = (protection.door(batch) for batch in rows)
         extraction.numbers |= marks(protection)
     extraction.stream = _observed(lake.while_on(rows), extraction, lake.now(), watermark)
     lake.extractions[table.name] = extraction
@@ -134,7 +134,7 @@ def _at_the_door(batch: pa.RecordBatch, names: dict[str, str], schema: pa.Schema
     cursor = None if table.cursor is None else given.column(table.cursor)
     if cursor is not None and pa.types.is_timestamp(cursor.type) and cursor.type.tz is not None:
         return cast_batch(given, schema, where, table.personal)  # instants, whatever the zone of the source's own values
-    return zoned_batch(given, schema, table.cursor, table.cursor_zone, where, table.personal)
+    return zoned_batch(given, schema, table.cursor, table.cursor_zone, where, hidden=table.personal)
 
 
 def _observed(rows: Iterator[pa.RecordBatch], extraction: Extraction, now: datetime, watermark: Cursor | None) -> Iterator[pa.RecordBatch]:

@@ -61,9 +61,7 @@ def _schema(there: pa.Schema, turned: Sequence[Change]) -> pa.Schema:
     return pa.schema([pa.field(field.name, pa.string()) if field.name in texts else field for field in there if field.name not in gone])
 
 
-def _rewritten(
-    lake: Lake, table: Table, turned: Sequence[Change], schema: pa.Schema, secrets: Sequence[bytes]
-) -> Iterator[pa.RecordBatch]:
+def _rewritten(lake: Lake, table: Table, turned: Sequence[Change], schema: pa.Schema, secrets: Sequence[bytes]) -> Iterator[pa.RecordBatch]:
     """All rows of bronze, file by file in their order."""
     for file in table.files(()):
         for part in table.read([file]).to_batches(max_chunksize=lake.settings.batch_rows):

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Self
 import polars as pl
 import pyarrow as pa
 
-from lakehouse.layout import BATCH, DEFINITION, EXTRACTED_AT, FAILED_CHECKS, OP, ROW_HASH, RUN_ID, TRUNCATE, consumed, key_of
-from lakehouse.model.personal import CHECK_BITS
+from lakehouse.layout import BATCH, DEFINITION, EXTRACTED_AT, FAILED_CHECKS, OP, ROW_HASH, RUN_ID, TRUNCATE, consumed
 from lakehouse.model.run import Commit, Step
 from lakehouse.quality.judging import Quality, counts_after, failed, require_none_stops, taken, world_of
 from lakehouse.quality.rejects import OutOfStepError, Rejects
 from lakehouse.storage.frames import to_batches
-from lakehouse.transform.custody import key_marks, other_key, out_of_step
+from lakehouse.transform.custody import out_of_step, silver_marks
 from lakehouse.transform.fold import difference, row_hash
 from lakehouse.transform.rejects import SCHEMA, frame
 from lakehouse.transform.rowwise import TECHNICAL, Rowwise
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from lakehouse.transform.protection import Protection
 
     Above = Callable[[int], pl.LazyFrame]
+    Only = Sequence[str]
 
 _BYTES_A_VALUE = 24
 _FOLD_COPIES = 6
@@ -72,9 +72,8 @@ def _fold(lake: Lake, metadata: Metadata, *, rebuild: bool) -> Step:
         return step
     if turned := lake.turned(metadata):
         raise out_of_step(metadata, turned)
-    with _Folding(
-        metadata, bronze.schema, lambda above: _rows_above(bronze, above), world_of(lake), protection=lake.protection(metadata)
-    ) as folding:
+    rows, protection = (lambda above: _rows_above(bronze, above)), lake.protection(metadata)
+    with _Folding(metadata, bronze.schema, rows, world_of(lake), protection=protection) as folding:
         _bring_up(lake, step, folding, silver, rebuild=rebuild)
     return step
 
@@ -84,7 +83,7 @@ def _bring_up(lake: Lake, step: Step, folding: _Folding, silver: Table | None, *
     rejects = Rejects(lake, name, silver)
     numbers = {consumed(*pair): table.batch for pair, table in lake.inputs("silver", name).items() if table is not None}
     numbers[DEFINITION] = lake.catalog.definition(name)
-    numbers |= _key_numbers(lake, folding, silver)
+    numbers |= silver_marks(folding.metadata, folding.protection, lake.catalog.keys, silver)
     done = 0 if silver is None else silver.number(consumed("bronze", name)) or 0
     whole = rebuild or silver is None or silver.number(DEFINITION) != numbers[DEFINITION]
     whole = whole or silver is None or not roles.schema.equals(silver.schema) or not rejects.in_step()
@@ -124,20 +123,6 @@ def _bring_up(lake: Lake, step: Step, folding: _Folding, silver: Table | None, *
     if whole:
         table.hide(Commit(lake.run_id, "silver"))
     step.status, step.version = "success", table.version
-
-
-def _key_numbers(lake: Lake, folding: _Folding, silver: Table | None) -> dict[str, int]:
-    """By which keys the tokens of silver's rows are made, for its commit.
-
-    Raises:
-        ContractError: One is another key than the one that silver was written with, by the same name and version.
-    """
-    keys = {} if folding.protection is None else folding.protection.keys
-    for name, key in keys.items():
-        before = silver.number(key_of(name)) if silver is not None else None
-        if before and before != key.number and before >> CHECK_BITS == key.number >> CHECK_BITS:
-            raise other_key(folding.metadata, key.name)
-    return key_marks({name: key.number for name, key in keys.items()}, lake.catalog.keys, silver)
 
 
 def require_fresh(lake: Lake, metadata: Metadata) -> None:
@@ -199,26 +184,14 @@ def _apply(silver: Table, gone: pl.DataFrame, came: pl.DataFrame, identity: list
 
 
 class _Folding:
-    """How one table is folded, over rows of bronze wherever they are.
-
-    Attributes:
-        roles: Which of its columns plays which role.
-        quality: Its rules at work.
-    """
+    """How one table is folded, over rows of bronze wherever they are; its `roles`, its rules as `quality`, and its `protection`."""
 
     def __init__(
-        self,
-        metadata: Metadata,
-        bronze: pa.Schema,
-        above: Callable[[int], pl.LazyFrame],
-        world: World,
-        only: Sequence[str] = (),
-        protection: Protection | None = None,
+        self, metadata: Metadata, bronze: pa.Schema, above: Above, world: World, *, protection: Protection | None = None, only: Only = ()
     ) -> None:
-        """Take the schema of bronze, what gives its rows with a batch above a number, what rules look at, the kinds of rules (all), keys."""
-        self.metadata, self.protection = metadata, protection
-        self._sealed = protection.sealed if protection else ()
-        self._metadata, self._bronze, self._above, self._engine = metadata, bronze, above, world.engine
+        """Take the schema of bronze, what gives its rows with a batch above a number, what rules look at, and the kinds of rules (all)."""
+        self.metadata, self._bronze, self._above, self._engine = metadata, bronze, above, world.engine
+        self.protection, self._sealed = protection, protection.sealed if protection else ()
         self._rowwise = Rowwise(metadata, bronze)
         self.roles = Versions(metadata, self._rowwise)
         self.quality = Quality(metadata, self.roles, world, only)
@@ -241,7 +214,7 @@ class _Folding:
 
     def taken_of(self, keys: pl.DataFrame) -> pl.LazyFrame:
         """Those of these keys; where silver writes keys as bronze does, no other row is cleaned and judged for it."""
-        own, silver = list(self._metadata.keys), list(self.roles.keys)
+        own, silver = list(self.metadata.keys), list(self.roles.keys)
         keeps = self._rowwise.keeps_keys and not set(own) & set(self._sealed)
         if not ((self._rowwise.needed or self._sealed) and keeps):
             return self.taken().join(keys.lazy(), on=silver, how="semi")
@@ -253,7 +226,7 @@ class _Folding:
         own = [name for name in self._bronze.names if name not in TECHNICAL]
         rows = self._above(above) if batches is None else self._above(min(batches, default=0) - 1).filter(pl.col(BATCH).is_in(batches))
         hashed = rows.with_columns(row_hash(rows.collect_schema(), own).alias(ROW_HASH))
-        plan = Rowwise(self._metadata, self._bronze.append(pa.field(ROW_HASH, pa.string())))
+        plan = Rowwise(self.metadata, self._bronze.append(pa.field(ROW_HASH, pa.string())))
         return self.roles.of(self._through(hashed, plan), self.quality.reason, (RUN_ID, EXTRACTED_AT, ROW_HASH))
 
     def _through(self, rows: pl.LazyFrame, plan: Rowwise) -> pl.LazyFrame:
@@ -266,7 +239,7 @@ class _Folding:
             rows = rows.map_batches(self.protection.opened, projection_pushdown=False, predicate_pushdown=False, streamable=True)
         if not plan.needed:
             return rows
-        where = f"metadata/tables/{self._metadata.source}/{self._metadata.name}.yml: {plan.words}"
+        where = f"metadata/tables/{self.metadata.source}/{self.metadata.name}.yml: {plan.words}"
         schema = pl.DataFrame(pl.from_arrow(plan.schema.empty_table())).schema
 
         def planned(part: pl.DataFrame) -> pl.DataFrame:
@@ -284,7 +257,7 @@ class _Folding:
         if not self.roles.ending:
             return False
         told = taken(new)
-        return self._metadata.snapshot_column is not None or told.filter(pl.col(OP) == TRUNCATE).select(pl.len()).collect().item() > 0
+        return self.metadata.snapshot_column is not None or told.filter(pl.col(OP) == TRUNCATE).select(pl.len()).collect().item() > 0
 
     def count(self) -> int:
         """How many rows bronze has."""

@@ -171,7 +171,7 @@ class Table:
         Raises:
             ConflictError: Another writer committed since this handle read the table.
         """
-        written = write_files(self._home, self.schema, self._led(batches), self._effects, self.name, self._hidden)
+        written = write_files(self._home, self.schema, self._led(batches), self._effects, self.name, hidden=self._hidden)
         if written:
             self._commit(commit(), written, [], "append")
         return sum(file.rows for file in written)
@@ -182,7 +182,7 @@ class Table:
 
         shape = self.schema if schema is None else schema
         self._take_turn()
-        written = write_each(self._home, apart(shape, batches), self._effects, self.name, self._hidden)
+        written = write_each(self._home, apart(shape, batches), self._effects, self.name, hidden=self._hidden)
         self._commit(commit(), written, [], "replace", shape)
         return sum(file.rows for file in written)
 
@@ -247,7 +247,7 @@ class Table:
         lost = gone.select(list(match)).unique()
         chosen = plan(self, lost, self._found)
         tables = sections(self, chosen, lost, came)
-        written = write_each(self._home, self._led(tables), self._effects, self.name, self._hidden)
+        written = write_each(self._home, self._led(tables), self._effects, self.name, hidden=self._hidden)
         commit = replace(commit, facts={**commit.facts, "rewriting": chosen.facts})
         self._commit(commit, written, chosen.removed, "apply")
         return len(chosen.touched)

@@ -27,7 +27,9 @@ CONFIGURATION: Mapping[str, str | None] = {
 }
 
 
-def open_table(place: Place, name: str, effects: Effects, turn: Turn | None = None, hidden: frozenset[str] = frozenset()) -> Table | None:
+def open_table(
+    place: Place, name: str, effects: Effects, turn: Turn | None = None, *, hidden: frozenset[str] = frozenset()
+) -> Table | None:
     """A handle on the table at a place, or None where there is none; with a `turn` one run at a time writes it.
 
     No statistics tell of `hidden` columns.
@@ -51,7 +53,7 @@ def open_table(place: Place, name: str, effects: Effects, turn: Turn | None = No
 
 
 def create_table(
-    place: Place, name: str, schema: pa.Schema, effects: Effects, turn: Turn | None = None, hidden: frozenset[str] = frozenset()
+    place: Place, name: str, schema: pa.Schema, effects: Effects, turn: Turn | None = None, *, hidden: frozenset[str] = frozenset()
 ) -> Table:
     """A new empty table; where another run made it first and wrote nothing yet, that one. With a `turn` one run at a time writes it.
 
@@ -82,7 +84,7 @@ def create_table(
     try:
         delta = effects.do(f"create {name}", make)
     except (DeltaError, OSError) as exc:
-        found = open_table(place, name, effects, turn, hidden)
+        found = open_table(place, name, effects, turn, hidden=hidden)
         if found is None:
             raise StorageError(
                 f"the table cannot be made: {reason(exc)}", where=name, next_step="See that the lake can be written, then run again."

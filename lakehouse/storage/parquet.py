@@ -115,7 +115,7 @@ def checksum_of(checksums: Iterable[str]) -> str | None:
 
 
 def write_files(
-    place: Place, schema: pa.Schema, batches: Iterable[pa.RecordBatch], effects: Effects, where: str, hidden: Collection[str] = ()
+    place: Place, schema: pa.Schema, batches: Iterable[pa.RecordBatch], effects: Effects, where: str, *, hidden: Collection[str] = ()
 ) -> list[WrittenFile]:
     """The files that hold all rows of `batches`, in order, each of about `ROWS_A_FILE` rows; none for no rows.
 
@@ -133,7 +133,9 @@ def write_files(
     return files
 
 
-def write_each(place: Place, tables: Iterable[pa.Table], effects: Effects, where: str, hidden: Collection[str] = ()) -> list[WrittenFile]:
+def write_each(
+    place: Place, tables: Iterable[pa.Table], effects: Effects, where: str, *, hidden: Collection[str] = ()
+) -> list[WrittenFile]:
     """A file for each table, in their order; for rows that change, since a change writes whole files anew.
 
     Two are written while the next table is made, so memory is three of them. They last as those of `write_files` do.

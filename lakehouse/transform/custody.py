@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from lakehouse.errors import ContractError
 from lakehouse.layout import PERSONAL, key_of, personal
-from lakehouse.model.personal import State
+from lakehouse.model.personal import CHECK_BITS, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -83,8 +83,8 @@ def other_key(table: Table, key: str) -> ContractError:
     return ContractError(
         f"key {key} is not the one that {table.name} was written with",
         where=f"metadata/tables/{table.source}/{table.name}.yml",
-        next_step="Bring that key back; or rotate: give the new one a version of its own (`people@2`, in LAKEHOUSE_KEY__PEOPLE_2), and keep "
-        "the old one until a run has gone through.",
+        next_step="Bring that key back; or rotate: give the new one a version of its own (`people@2`, in LAKEHOUSE_KEY__PEOPLE_2), "
+        "and keep the old one until a run has gone through.",
     )
 
 
@@ -95,8 +95,9 @@ def out_of_step(table: Table, found: Iterable[Change]) -> ContractError:
     first = f"`lakehouse run --select {table.name}+` writes bronze anew first."
     if not made:
         first = (
-            f"What an hmac or a mask was made of is in the source alone: `lakehouse run --select {table.name}+ --full-refresh` reads all of it "
-            "in the place of bronze's rows, of which the older versions go. `sealed: <key>` spares you that the next time."
+            "What an hmac or a mask was made of is in the source alone: "
+            f"`lakehouse run --select {table.name}+ --full-refresh` reads all of it in the place of bronze's rows, of which the older "
+            "versions go. `sealed: <key>` spares you that the next time."
         )
     return ContractError(
         f"bronze is protected otherwise than the table's file says: {'; '.join(map(str, told))}",
@@ -123,3 +124,17 @@ def key_marks(keys: Mapping[str, int], known: Iterable[str], before: Numbered | 
     """
     gone = [name for name in known if name not in keys and before is not None and before.number(key_of(name))]
     return {key_of(name): keys.get(name, 0) for name in (*keys, *gone)}
+
+
+def silver_marks(table: Table, protection: Protection | None, known: Iterable[str], silver: Numbered | None) -> dict[str, int]:
+    """The numbers of a commit of silver that tell by which keys its tokens are made.
+
+    Raises:
+        ContractError: One is another key than the one that silver was written with, by the same name and version.
+    """
+    keys = protection.keys if protection else {}
+    for name, key in keys.items():
+        before = silver.number(key_of(name)) if silver is not None else None
+        if before and before != key.number and before >> CHECK_BITS == key.number >> CHECK_BITS:
+            raise other_key(table, key.name)
+    return key_marks({name: key.number for name, key in keys.items()}, known, silver)

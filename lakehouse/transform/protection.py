@@ -1,4 +1,4 @@
-"""Which columns of a table hold personal data, what becomes of them at the door of bronze and on the way to silver, and how lakes remember it."""
+"""Which columns of a table hold personal data, and what becomes of them at the door of bronze and on the way to silver."""
 
 from __future__ import annotations
 

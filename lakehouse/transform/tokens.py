@@ -51,14 +51,14 @@ def text(values: pa.Array, texts: Sequence[Texts] = ()) -> pa.Array:
 
 
 def hashed(texts: pa.Array, secret: bytes) -> pa.Array:
-    """HMAC-SHA-256 (RFC 2104) of each text's UTF-8, the first 128 bits in hex: nobody can undo it, and who lacks the key cannot guess at it."""
+    """HMAC-SHA-256 (RFC 2104) of each text's UTF-8, the first 128 bits in hex: nobody can undo it, nor guess at it without the key."""
     key = secret if len(secret) <= BLOCK else hashlib.sha256(secret).digest()
     inner, outer = (pl.lit(bytes(byte ^ pad for byte in key.ljust(BLOCK, b"\0"))) for pad in (0x36, 0x5C))
 
     def of(distinct: pa.Array) -> pa.Array:
         rows = pl.DataFrame({"text": pl.Series(distinct, dtype=pl.String)})
         first = (inner + pl.col("text").cast(pl.Binary)).chash.sha2_256().str.decode("hex")  # type: ignore[attr-defined]  # polars-hash
-        made = rows.select((outer + first).chash.sha2_256().str.head(TOKEN_SIGNS).alias("token"))  # type: ignore[attr-defined]  # as above
+        made = rows.select((outer + first).chash.sha2_256().str.head(TOKEN_SIGNS).alias("token"))
         return kernels.cast(made["token"].to_arrow(compat_level=pl.CompatLevel.oldest()), pa.string())
 
     return _by_distinct(texts, of)

@@ -42,7 +42,7 @@ def to_instants(local: pa.Array, zone: str) -> pa.Array:
 
 
 def zoned_batch(
-    batch: pa.RecordBatch, schema: pa.Schema, cursor: str | None, zone: str | None, where: str, hidden: Collection[str] = ()
+    batch: pa.RecordBatch, schema: pa.Schema, cursor: str | None, zone: str | None, where: str, *, hidden: Collection[str] = ()
 ) -> pa.RecordBatch:
     """The batch as `cast_batch` gives it, with the local times of a cursor that has a declared zone as the instants that they mean.
 
