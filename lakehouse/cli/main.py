@@ -153,6 +153,7 @@ COMMANDS: dict[str, Callable[..., None] | str] = {
     "quality": "quality.quality",
     "rejects": "rejects.rejects",
     "why": "why.why",
+    "reveal": "reveal.reveal",
     "test": "test.cases",
     "status": status,
     "query": query,

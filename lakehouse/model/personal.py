@@ -34,6 +34,18 @@ class Guarded(Frozen):
     column's `key` can be rotated without the source. Who holds this key can read the values."""
 
 
+SUGGESTED: dict[str, Mode] = {
+    "e-mail": "hmac",
+    "IP address": "hmac",
+    "phone": "tokenise",
+    "IBAN": "tokenise",
+    "bank account": "tokenise",
+    "card number": "drop",
+    "national id": "drop",
+}
+"""What `discover` suggests for each kind of personal data that it guesses; for the others a mask."""
+
+
 def version_of(key: str) -> tuple[str, int]:
     """The name and the version of a key as metadata names it.
 

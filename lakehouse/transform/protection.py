@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from lakehouse.model.personal import Mode
     from lakehouse.model.table import Table
 
+_TOKEN = re.compile(r"[0-9a-f]{32}")
 _CHECK = b"lakehouse key check\0"
 
 
@@ -82,6 +84,19 @@ class Guard:
             NoTokenError: One was not made with the key.
         """
         return self._token(tokens.text(tokens.opened(values, self.seal.secret), self.texts)) if self.seal else values
+
+    def token_of(self, value: object) -> str:
+        """The token in silver of one value as the source has it; of a token itself."""
+        word = str(value)
+        if self.mode == "hmac" and _TOKEN.fullmatch(word):
+            return word
+        try:
+            if self.mode == "tokenise" and self.key:
+                tokens.opened(pa.array([word]), self.key.secret)
+                return word
+        except tokens.NoTokenError:
+            pass
+        return str(self._token(tokens.text(pa.array([word]), self.texts))[0])
 
     def _token(self, texts: pa.Array) -> pa.Array:
         if self.mode == "mask" or self.key is None:
