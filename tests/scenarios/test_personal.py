@@ -15,11 +15,22 @@ from lakehouse.stages.gold import build
 from lakehouse.stages.rekey import rekey
 from lakehouse.stages.silver import fold
 from tests.lakes import CLOCK, SHOP, write_project
-from tests.shop import CUSTOMERS, ORDERS, Make, Shop
+from tests.shop import CUSTOMERS, NO_LOOKBACK, ORDERS, Make, Shop
 
 ONE, TWO, VAULT = "11" * 32, "22" * 32, "33" * 32
 KEYS = {"people": ONE, "people_2": TWO, "vault": VAULT}
 NORMAL = "case: lower, unicode: NFC, trim: true"
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Make:
+    """Over SQLite alone: what the story is about lies behind the door."""
+
+    def build(files: dict[str, str], name: str = "shop") -> Shop:
+        (tmp_path / name).mkdir()
+        return Shop(tmp_path / name, f"sqlite://{tmp_path / name}/source.db", {**NO_LOOKBACK, **files})
+
+    return build
 
 
 def files(email: str) -> dict[str, str]:
@@ -154,7 +165,6 @@ def test_tables_that_share_a_key_join_and_nothing_is_in_clear(make: Make, email:
     [
         ("pii: hmac, key: people, sealed: vault", "pii: hmac, key: people@2, sealed: vault"),
         ("pii: tokenise, key: people", "pii: tokenise, key: people@2"),
-        ("pii: hmac, key: people, sealed: vault", "pii: tokenise, key: people@2"),
     ],
 )
 def test_a_key_rotated_is_as_if_it_had_been_the_new_one_from_the_start(make: Make, before: str, after: str) -> None:
@@ -173,8 +183,8 @@ def test_a_key_rotated_is_as_if_it_had_been_the_new_one_from_the_start(make: Mak
     assert content(house(shop)) == content(house(always))
 
 
-def test_an_hmac_that_is_not_sealed_is_rotated_by_a_full_refresh_and_says_so_first(make: Make) -> None:
-    shop = told(make, "pii: hmac, key: people")
+def test_an_hmac_that_is_not_sealed_is_rotated_by_a_full_refresh_and_says_so_first(small: Make) -> None:
+    shop = told(small, "pii: hmac, key: people")
     succeed(house(shop))
     redeclare(shop, "pii: hmac, key: people@2")
     steps = {row["table"]: row["reason"] for row in house(shop).plan() if row["action"] == "stop"}
@@ -188,7 +198,7 @@ def test_an_hmac_that_is_not_sealed_is_rotated_by_a_full_refresh_and_says_so_fir
         "gold": "skipped",
     }
     succeed(house(shop), full_refresh=True)
-    always = told(make, "pii: hmac, key: people@2", name="always")
+    always = told(small, "pii: hmac, key: people@2", name="always")
     succeed(house(always))
     assert content(house(shop)) == content(house(always))
     shop.change(*LATER)
@@ -196,14 +206,14 @@ def test_an_hmac_that_is_not_sealed_is_rotated_by_a_full_refresh_and_says_so_fir
     assert len(house(shop).sql(STAR).rows()) == 3
 
 
-def test_values_in_clear_are_protected_from_the_next_run_on_and_back(make: Make) -> None:
-    shop = make({**files("pii: tokenise, key: people"), CUSTOMERS: PLAIN, ORDERS: PLAIN_ORDERS})
+def test_values_in_clear_are_protected_from_the_next_run_on_and_back(small: Make) -> None:
+    shop = small({**files("pii: tokenise, key: people"), CUSTOMERS: PLAIN, ORDERS: PLAIN_ORDERS})
     shop.change(*SOURCE)
     succeed(house(shop))
     before = content(house(shop))
     write_project(shop.folder, files("pii: tokenise, key: people"))
     succeed(house(shop))
-    always = told(make, "pii: tokenise, key: people", name="always")
+    always = told(small, "pii: tokenise, key: people", name="always")
     succeed(house(always))
     assert content(house(shop)) == content(house(always))
     write_project(shop.folder, {CUSTOMERS: PLAIN, ORDERS: PLAIN_ORDERS})
@@ -212,8 +222,8 @@ def test_values_in_clear_are_protected_from_the_next_run_on_and_back(make: Make)
     assert lowered == {row[0].strip().lower() for row in before["bronze.customers"]}
 
 
-def test_another_key_by_the_same_name_is_refused_and_nothing_is_mixed(make: Make) -> None:
-    shop = told(make, "pii: hmac, key: people")
+def test_another_key_by_the_same_name_is_refused_and_nothing_is_mixed(small: Make) -> None:
+    shop = told(small, "pii: hmac, key: people")
     succeed(house(shop))
     shop.change(*LATER)
     report = house(shop, people=TWO).run()
@@ -223,8 +233,8 @@ def test_another_key_by_the_same_name_is_refused_and_nothing_is_mixed(make: Make
     assert house(shop).sql("select count(*) as n from bronze.customers").rows() == [(2,)]
 
 
-def test_a_model_over_tables_of_two_versions_is_refused(make: Make) -> None:
-    shop = told(make, "pii: tokenise, key: people")
+def test_a_model_over_tables_of_two_versions_is_refused(small: Make) -> None:
+    shop = told(small, "pii: tokenise, key: people")
     succeed(house(shop))
     redeclare(shop, "pii: tokenise, key: people@2")
     with Lake.open(shop.folder, house(shop).settings) as lake:
@@ -234,8 +244,8 @@ def test_a_model_over_tables_of_two_versions_is_refused(make: Make) -> None:
             build(lake, lake.catalog.models["dim_customer"])
 
 
-def test_dropped_columns_are_not_read_and_masks_keep_the_shape(make: Make) -> None:
-    shop = make(WITH_NAMES)
+def test_dropped_columns_are_not_read_and_masks_keep_the_shape(small: Make) -> None:
+    shop = small(WITH_NAMES)
     shop.change(
         "create table people (id integer primary key, email varchar(80), phone varchar(40), born date, changed_at timestamp)",
         "insert into people values (1, 'Ada.Canary@Example.org', '+44 20 canary', '1815-12-10', '2024-01-01 00:00:00')",
