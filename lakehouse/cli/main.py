@@ -154,6 +154,7 @@ COMMANDS: dict[str, Callable[..., None] | str] = {
     "rejects": "rejects.rejects",
     "why": "why.why",
     "reveal": "reveal.reveal",
+    "lineage": "lineage.lineage",
     "test": "test.cases",
     "status": status,
     "query": query,
