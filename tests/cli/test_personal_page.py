@@ -24,14 +24,9 @@ def test_the_page_does_what_it_says(tmp_path: Path) -> None:
     project.write(file.splitlines()[0].removeprefix("# "), file)
     script = "".join(text for kind, text in BLOCK.findall(PAGE.read_text(encoding="utf-8")) if kind == "sh")
     settings = project.environment()
-    done = subprocess.run(
-        ("bash", "-euo", "pipefail", "-c", script),
-        cwd=project.folder,
-        env=settings | {"PATH": f"{PROGRAM.parent}{os.pathsep}{settings['PATH']}"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    path = {"PATH": f"{PROGRAM.parent}{os.pathsep}{settings['PATH']}"}
+    command = ("bash", "-euo", "pipefail", "-c", script)
+    done = subprocess.run(command, cwd=project.folder, env=settings | path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Xxx Xxxxx" in done.stdout
     assert "+44 20 1234" in done.stdout.splitlines()
