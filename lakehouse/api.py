@@ -261,6 +261,17 @@ class Lakehouse(Acts):
         with self._lake() as lake:
             return why(lake, table, keys)
 
+    def reveal(self, column: str, *tokens: str) -> list[str]:
+        """The values behind tokens of a column (`users.email`) that its key can undo; who calls must hold the key.
+
+        Raises:
+            UsageError: There is no such column, its tokens cannot be undone, its key is not set, or made none of these tokens.
+        """
+        from lakehouse.pipeline.reveal import reveal  # noqa: PLC0415  nothing else needs it
+
+        with self._lake() as lake:
+            return reveal(lake, column, tokens)
+
     def test(self, select: Iterable[str] = ()) -> Report:
         """Run the cases of `metadata/tests/`, in memory: no lake and no source is touched.
 

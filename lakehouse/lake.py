@@ -9,12 +9,14 @@ from threading import Lock, local
 from typing import TYPE_CHECKING, Self
 
 from lakehouse.catalog import Catalog, load
+from lakehouse.catalog.personal import hidden
 from lakehouse.errors import StorageError, UsageError
 from lakehouse.layout import (
     COMMITS,
     CORRECTIONS,
     DEFINITION,
     LEDGER,
+    PERSONAL,
     REJECTS,
     consumed,
     corrected,
@@ -28,10 +30,11 @@ from lakehouse.ledger import Ledger
 from lakehouse.model.run import Cursor, cursor_from_number
 from lakehouse.settings import Settings
 from lakehouse.storage.commits import Written, conflict
-from lakehouse.storage.delta import Table, create_table, open_table
+from lakehouse.storage.delta import Table
 from lakehouse.storage.effects import Effects
 from lakehouse.storage.greatest import greatest_text
 from lakehouse.storage.leases import Leases, Turn
+from lakehouse.storage.opening import create_table, open_table
 from lakehouse.storage.place import Places
 from lakehouse.storage.process import require_address_space, require_not_forked
 
@@ -48,12 +51,15 @@ if TYPE_CHECKING:
     from lakehouse.model.extraction import Extraction
     from lakehouse.model.quality import Finding
     from lakehouse.model.sample import Sample
+    from lakehouse.model.table import Table as Metadata
     from lakehouse.sources.database import Database
     from lakehouse.sources.gate import Gate
+    from lakehouse.transform.custody import Change
+    from lakehouse.transform.protection import Protection
 
 
 OPENED_AT_ONCE = 8
-WRITTEN_BY = {"heal": "bronze", "sweep": "bronze"}
+WRITTEN_BY = {"heal": "bronze", "sweep": "bronze", "rekey": "bronze"}
 """The layer that a step writes, where it has not the step's name."""
 
 
@@ -100,6 +106,7 @@ class Lake:
     _seats: local = field(default_factory=local)
     _lock: Lock = field(default_factory=Lock)
     _duck: Duck | None = None
+    _protections: dict[str, Protection | None] = field(default_factory=dict)
     _tables: dict[tuple[str, str], Table] = field(default_factory=dict)
     _ahead: dict[tuple[str, str], Future[Table | None]] = field(default_factory=dict)
     _uncorrected: bool = False
@@ -158,7 +165,7 @@ class Lake:
             about = self.catalog.sources[source]
             gate = self._gates.setdefault(source, Gate(about.connections))
             dialect = connect(self.settings.url(about.connection), self.project)
-            self._databases[place] = Database(dialect, self.settings.batch_rows, gate, self.sample)
+            self._databases[place] = Database(dialect, self.settings.batch_rows, gate, self.sample, self.protection)
         return self._databases[place]
 
     @property
@@ -168,6 +175,32 @@ class Lake:
     def sit(self, seat: int) -> None:
         """Give this thread a seat of its own: connections serve one thread, and the same seat has the same ones in the next run."""
         self._seats.number = seat
+
+    def protection(self, table: Metadata) -> Protection | None:
+        """What becomes of a table's personal data; None where its file declares none.
+
+        Raises:
+            UsageError: One of its keys is not set, or is none.
+        """
+        if table.personal and table.name not in self._protections:
+            from lakehouse.transform.protection import protection  # noqa: PLC0415  loaded where there is personal data
+
+            self._protections[table.name] = protection(table, self.settings.secret)
+        return self._protections.get(table.name)
+
+    def turned(self, table: Metadata) -> list[Change]:
+        """The columns of a table's bronze that are not protected as its file says.
+
+        Raises:
+            UsageError: A key is not set, or is none.
+            ContractError: A key is another one than the lake was written with.
+        """
+        bronze = self.table("bronze", table.name)
+        if bronze is None or not (table.protected or bronze.number(PERSONAL)):
+            return []
+        from lakehouse.transform.custody import changes  # noqa: PLC0415  as above
+
+        return changes(table, self.protection(table), bronze, bronze.schema.names)
 
     def go_on(self) -> None:
         """Nothing, as long as the run goes on.
@@ -206,7 +239,7 @@ class Lake:
     def _open(self, layer: str, name: str) -> Table | None:
         require_not_forked()
         turn = self._turn(layer, name)
-        return open_table(turn.place, turn.name, self.effects, turn)
+        return open_table(turn.place, turn.name, self.effects, turn, hidden=hidden(self.catalog, layer, name))
 
     def _turn(self, layer: str, name: str) -> Turn:
         return Turn(self._leases, self.places.at(table_uri(self.layers[layer], name)), f"{layer}.{name}")
@@ -298,7 +331,9 @@ class Lake:
     def make_table(self, layer: str, name: str, schema: pa.Schema) -> Table:
         """The handle on a new empty table of the lake."""
         turn = self._turn(layer, name)
-        self._tables[layer, name] = create_table(turn.place, turn.name, schema, self.effects, turn)
+        self._tables[layer, name] = create_table(
+            turn.place, turn.name, schema, self.effects, turn, hidden=hidden(self.catalog, layer, name)
+        )
         return self._tables[layer, name]
 
     def is_under_way(self, run_id: str, layer: str, name: str) -> bool:

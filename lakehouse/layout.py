@@ -54,6 +54,19 @@ REPAIRED = "lakehouse.repaired"
 AUDITED, AUDITED_HASH = "lakehouse.audited", "lakehouse.audited_hash"
 """How many lines the audit has, and the first 60 bits of the last one's hash: in commits of the ledger, to find a tail that was cut off."""
 
+PERSONAL = "lakehouse.pii"
+"""The app transaction of a bronze table that is 1 where any of its columns holds personal data, protected."""
+
+
+def personal(column: str) -> str:
+    """The app transaction of a bronze table that tells what it has in the place of a column's personal data."""
+    return f"{PERSONAL}.{column}"
+
+
+def key_of(name: str) -> str:
+    """The app transaction of a silver or gold table that tells by which version of a key the tokens in its rows were made."""
+    return f"lakehouse.key.{name}"
+
 
 def watermark(cursor: str, zone: str | None = None) -> str:
     """The app transaction that holds a bronze table's greatest value of one cursor column, by the zone in which it was read.

@@ -17,7 +17,7 @@ import pyarrow as pa
 from lakehouse.errors import ConflictError
 from lakehouse.layout import AUDITED, AUDITED_HASH, table_uri
 from lakehouse.model.run import Commit
-from lakehouse.storage.delta import create_table, open_table
+from lakehouse.storage.opening import create_table, open_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

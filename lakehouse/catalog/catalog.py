@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lakehouse.catalog.graph import Graph
+from lakehouse.model.personal import version_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,6 +71,12 @@ class Catalog:
                 found |= {("gold", via.dimension)} if via else self.reads(fact)
         return found
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The names, without versions, of all keys of tokens that the tables declare."""
+        declared = {shape.key for table in self.tables.values() for shape in table.personal.values() if shape.key}
+        return tuple(sorted({version_of(key)[0] for key in declared}))
+
     def definition(self, name: str) -> int:
         """A number that changes with the definition that a silver table or a gold model is built by: 60 bits of a SHA-256."""
         if name in self.tables:
@@ -90,6 +97,7 @@ class Catalog:
                 *odd,
                 *([table.applied] if table.applied else []),
                 *([table.cleaned] if table.cleaned else []),
+                *([table.protected] if table.protected else []),
             ]
         else:
             pointing = [

@@ -6,6 +6,7 @@ import difflib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from lakehouse.catalog.personal import key_faults
 from lakehouse.catalog.rules import rule_faults
 from lakehouse.catalog.select import check_condition, check_expression, condition_columns, unknown_column
 from lakehouse.catalog.source_sql import condition_fault, query_fault
@@ -55,6 +56,8 @@ def check_tables(reading: Reading, catalog: Catalog) -> None:
             if condition:
                 _check_rule(reading, f"Table:{name}", (word,), condition, table.shown)
         check_derived(reading, name, table)
+    for name, key, what in key_faults(catalog):
+        reading.fault(f"Table:{name}", key, what)
 
 
 def check_derived(reading: Reading, name: str, table: Table) -> None:

@@ -140,6 +140,7 @@ COMMANDS: dict[str, Callable[..., None] | str] = {
     "quality": "quality.quality",
     "rejects": "rejects.rejects",
     "why": "why.why",
+    "reveal": "reveal.reveal",
     "lineage": "lineage.lineage",
     "test": "test.cases",
     "status": status,

@@ -28,6 +28,7 @@ class Extraction:
         stream: The rows; it can be read once.
         whole: Take every row as a new observation, also those that bronze has already (a full refresh of a table with keys;
             rows without keys can only be counted, so that taking them twice would double them).
+        anew: Bronze's rows are to go: they hold tokens that nobody can bring up to date.
         past: The window is a backfill's: the live watermark stays where it is.
         adopted: Where the rows come from, if not from the source.
         complete: The stream is the whole table at one moment: keys that it does not show are gone.
@@ -51,6 +52,7 @@ class Extraction:
     extracted_at: datetime
     stream: Iterator[pa.RecordBatch]
     whole: bool = False
+    anew: bool = False
     past: bool = False
     adopted: str = ""
     complete: bool = False

@@ -175,7 +175,21 @@ class Table(Applying, Cleaning):
         if self.partitions > 1:
             self._agree_on_partitions()
         self._agree_on_columns()
+        self._agree_on_personal()
         return self
+
+    def _agree_on_personal(self) -> None:
+        """What orders rows stands in clear in watermarks and statistics, and what names them must stay one for one."""
+        places = {name: word for word, names in {"cursor": (self.cursor,), **self.named_places}.items() for name in names}
+        for name, shape in self.columns.items():
+            if shape.pii and name in places:
+                raise Misfit(
+                    f"is the table's `{places[name]}`, by whose values rows are ordered: it cannot be protected", "columns", name, "pii"
+                )
+            if shape.pii in ("drop", "mask") and name in self.keys:
+                raise Misfit(f"is a key, and `pii: {shape.pii}` leaves no name of a row; use hmac or tokenise", "columns", name, "pii")
+            if shape.pii and name == self.range_column and self.partitions > 1 and not self.cursor:
+                raise Misfit("is what `partitions` cut by; name a cursor for that", "columns", name, "pii")
 
     def _agree_on_mode(self) -> None:
         mode = self.mode

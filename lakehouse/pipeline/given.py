@@ -129,7 +129,7 @@ class Given:
 
     def _bronze_schema(self, name: str, rows: Sequence[Row]) -> pa.Schema:
         """The table's columns as declared; of a table that declares none, those that the case names, typed by it or by their values."""
-        declared = {column: shape.type for column, shape in self.catalog.tables[name].columns.items()}
+        declared = dict(self.catalog.tables[name].stored)
         if not declared:
             names = dict.fromkeys(column for row in rows for column in row if column not in (*STAMPS, VALID_FROM, VALID_TO, IS_CURRENT))
             metadata = self.catalog.tables[name]

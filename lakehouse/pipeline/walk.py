@@ -33,6 +33,7 @@ def walk(
     nodes: Iterable[str],
     parts: Callable[[str], list[Part]],
     *,
+    above: Callable[[str], set[str]] | None = None,
     progress: Progress | None = None,
     around: Around | None = None,
     record: Callable[[Run], bool] = lambda _: True,
@@ -43,11 +44,12 @@ def walk(
         lake: The opened lake.
         nodes: Tables and models, each after what it needs.
         parts: What there is to do for a node, in order.
+        above: The nodes that each one waits for; by default those that it needs.
         progress: Called with each step as it ends.
         around: Does the work of each node that is not skipped; by default it is just done.
         record: Whether the ledger keeps this run; asked at its end.
     """
-    nodes = list(nodes)
+    nodes, above = list(nodes), above or lake.catalog.graph.above
     report = Run(lake.run_id, "success", lake.now(), metadata=lake.catalog.digest())
     begun = time.monotonic()
     stopped = False
@@ -55,14 +57,13 @@ def walk(
     lake.open_ahead(nodes)
     with heard() as told:
         lake.told = told
-        works = _Works(lake, parts, _one_by_one(progress), around, told)
+        works = _Works(lake, parts, _one_by_one(progress), around, told, above=above)
         try:
             if lake.settings.tables_at_once == 1 or around:
                 for node in nodes:
                     works.do(node)
             else:
-                graph = lake.catalog.graph
-                abreast({node: graph.above(node) for node in nodes}, works.do, lake.settings.tables_at_once, lake.sit)
+                abreast({node: above(node) for node in nodes}, works.do, lake.settings.tables_at_once, lake.sit)
             report.status = works.status()
         except BaseException as exc:  # also who does the work, or is told of it, may break: what was committed stands in the report
             stopped = bool(told) or isinstance(exc, (KeyboardInterrupt, SystemExit))
@@ -119,9 +120,11 @@ class _Works:
         progress: Progress | None,
         around: Around | None,
         told: Sequence[BaseException],
+        *,
+        above: Callable[[str], set[str]],
     ) -> None:
         self._lake, self._parts, self._progress, self._around, self._told = lake, parts, progress, around, told
-        self._above = lake.catalog.graph.above
+        self._above = above
         self._failed: set[str] = set()
         self._steps: dict[str, list[Step]] = {}
 

@@ -86,7 +86,7 @@ class _Row:
 
     def __init__(self, lake: Lake, metadata: Metadata, bronze: Table, words: Sequence[str]) -> None:
         self._lake, self._metadata, self._bronze = lake, metadata, bronze
-        self._plan = Rowwise(metadata, bronze.schema)
+        self._plan, self._protection = Rowwise(metadata, bronze.schema), lake.protection(metadata)
         self._roles = Versions(metadata, self._plan)
         self._silver = lake.table("silver", metadata.name)
         self._corrections = Corrections(lake, metadata.name, bronze, self._silver)
@@ -109,12 +109,17 @@ class _Row:
                 found[name] = word if kind is None else typed(word, kind)
             except ValueError as exc:
                 raise UsageError(f"the value of {name} cannot be one: {exc}", where=where) from exc
-        return self._as_silver_writes(found)
+        return self._as_silver_writes(self._protected(found))
+
+    def _protected(self, key: dict[str, Any]) -> dict[str, Any]:
+        """The key with tokens for personal data, so that a row may be asked for by what the source has, which is shown nowhere."""
+        guards = {} if self._protection is None else {self._metadata.named(guard.name): guard for guard in self._protection.guards}
+        return {name: guards[name].token_of(value) if name in guards else value for name, value in key.items()}
 
     def _as_silver_writes(self, key: dict[str, Any]) -> dict[str, Any]:
         """The key whose texts are written as silver writes keys (`normalize_keys`), so that it may be asked for as the source has it."""
-        how = self._metadata.normalize_keys
-        texts = {name: normalized(literal(value), how) for name, value in key.items() if isinstance(value, str)}
+        how, personal = self._metadata.normalize_keys, {self._metadata.named(name) for name in self._metadata.personal}
+        texts = {name: normalized(literal(value), how) for name, value in key.items() if isinstance(value, str) and name not in personal}
         if not texts or not how.changes:
             return key
         with self._lake.engine() as engine:
@@ -132,9 +137,17 @@ class _Row:
 
     def _seen(self) -> pl.DataFrame:
         """The key's rows of bronze as corrections leave them and the row-wise plan gives them, those of batches taken back among them."""
+        sealed = () if self._protection is None else self._protection.sealed
+        rows = self._bronze.scan()
         if self._corrections.numbers:
             out = source(self._bronze)(0, None).filter(pl.col(BATCH).is_in(sorted(self._corrections.now.undone)))
             rows = pl.concat([self._corrections.rows.above(), out])
+        if sealed:
+            if self._plan.keeps_keys and not set(sealed) & set(self._metadata.keys):
+                columns = dict(zip(self._metadata.keys, self._roles.keys, strict=True))
+                rows = rows.filter([pl.col(name) == pl.lit(self.key[silver]) for name, silver in columns.items()])
+            return self._own(self._planned(rows.collect()).lazy())
+        if self._corrections.numbers:
             return self._own(planned(rows, self._plan, self._lake.engine))
         if not self._plan.needed:
             return self._own(self._bronze.scan())
@@ -212,6 +225,7 @@ class _Row:
         return sorted(found, key=lambda each: (each[1]["batch"], each[1]["reason"]))
 
     def _planned(self, rows: pl.DataFrame) -> pl.DataFrame:
+        rows = rows if self._protection is None else self._protection.opened(rows)
         if not self._plan.needed:
             return rows
         with self._lake.engine() as engine:
@@ -221,6 +235,7 @@ class _Row:
     def _sql(self) -> list[dict[str, str]]:
         name, keys, columns = self._metadata.name, self._metadata.keys, self._metadata.columns
         plain = not self._metadata.normalize_keys.changes
+        plain = plain and not (self._protection and set(self._protection.sealed) & set(keys))
         plain = plain and not any(key in columns and (columns[key].cleans or columns[key].rename) for key in keys)
         order = quote(VALID_FROM) if self._roles.history else quote(BATCH)
         here = [{"layer": f"silver.{name}", "sql": f"select * from silver.{name} where {self._condition} order by {order}"}]

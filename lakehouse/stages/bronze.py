@@ -67,13 +67,15 @@ def append(lake: Lake, extraction: Extraction) -> Step:
     if extraction.table.marked or (table is not None and OP in table.schema.names):
         source_schema = source_schema.append(MARK)
         extraction.stream = stamped(extraction.stream, source_schema, {})
-    agreed = None if table is None else _agree(lake, table, extraction, source_schema)
+    agreed = None if table is None or extraction.anew else _agree(lake, table, extraction, source_schema)
     step.columns = extraction.columns
     try:
         undone = extraction.undone = _undone(lake, name)
         anew = table is None or (extraction.whole and extraction.table.keys and not _tells_deletes(extraction) and not undone)
         files = [] if table is None or anew else table.files([BATCH, extraction.table.cursor or BATCH])
-        if table is None or agreed is None:
+        if table is not None and extraction.anew:
+            step.rows_out = _begin_anew(lake, table, extraction, source_schema)
+        elif table is None or agreed is None:
             step.rows_out, table = _write(lake, table, extraction, source_schema, map(shown, extraction.stream))
         elif not files:
             step.rows_out, table = _append_all(lake, table, extraction, agreed)
@@ -131,6 +133,14 @@ def bury(lake: Lake, metadata: Metadata, keys: pa.Table, name: str = "sweep", *,
 
 def _tells_deletes(extraction: Extraction) -> bool:
     return extraction.complete or extraction.table.mode == "change_tracking" or bool(extraction.replaces)
+
+
+def _begin_anew(lake: Lake, table: Table, extraction: Extraction, source: pa.Schema) -> int:
+    """Put the extraction's rows in the place of all that bronze has."""
+    schema = _bronze_schema(source)
+    stamps = {BATCH: table.batch + 1, RUN_ID: lake.run_id, EXTRACTED_AT: extraction.extracted_at}
+    rows = _counted(stamped(map(shown, extraction.stream), schema, stamps), extraction)
+    return table.replace(rows, lambda: _commit(lake, table, extraction), schema)
 
 
 def _append_all(lake: Lake, table: Table, extraction: Extraction, agreed: Agreement) -> tuple[int, Table | None]:

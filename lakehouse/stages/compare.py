@@ -13,7 +13,7 @@ import pyarrow as pa
 from lakehouse.engines.observed import Observed, Seen
 from lakehouse.errors import UsageError
 from lakehouse.layout import BATCH
-from lakehouse.model.measure import Span, bucket
+from lakehouse.model.measure import Axis, Span, bucket
 from lakehouse.model.reconciliation import FIRST_KEYS, Difference, Reconciled
 from lakehouse.model.run import Cursor, Odd, Window, following
 from lakehouse.model.types import INTEGERS
@@ -21,6 +21,7 @@ from lakehouse.sources.measure import Measured
 from lakehouse.transform import kernels
 from lakehouse.transform.arrow import arrow_schema, lake_type
 from lakehouse.transform.contract import agree
+from lakehouse.transform.custody import out_of_step
 from lakehouse.transform.measure import sequence
 from lakehouse.transform.vanished import require_plausible
 from lakehouse.transform.widening import joined
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
     from lakehouse.model.measure import Counts, Measure
     from lakehouse.model.table import Table
     from lakehouse.model.types import DataType
-    from lakehouse.sources.database import Database, Described
+    from lakehouse.sources.database import Database
+    from lakehouse.sources.described import Described
     from lakehouse.sources.dialect import SourceColumn
     from lakehouse.storage.delta import Table as Bronze
     from lakehouse.transform.contract import Agreement
@@ -65,6 +67,8 @@ def compare(lake: Lake, table: Table, *, since: Cursor | None = None, without: C
     bronze = lake.table("bronze", table.name)
     if bronze is None or (table.cursor and lake.watermark(table.name) is None):
         return Difference(Reconciled(table.name, note="Nothing is due before the first run."))
+    if turned := lake.turned(table):
+        raise out_of_step(table, turned)
     with lake.engine() as engine:
         return _Comparison(lake, engine, table, bronze, since=since, without=without).difference()
 
@@ -81,6 +85,8 @@ def sweep(lake: Lake, table: Table) -> Difference:
     bronze = lake.table("bronze", table.name)
     if bronze is None:
         return Difference(Reconciled(table.name))
+    if turned := lake.turned(table):
+        raise out_of_step(table, turned)
     with lake.engine() as engine:
         comparison = _Comparison(lake, engine, table, bronze, keys_only=True)
         found = comparison.difference()
@@ -208,6 +214,8 @@ class _Comparison:
         if not ends:
             return []
         low, high = min(end[0] for end in ends), max(end[1] for end in ends)
+        if set(self._table.keys) & set(self._what.hidden):
+            return self._all(observed)  # nobody but who reads the rows can tell such keys
         cuts = min(max(sum(file.rows for file in self._bronze.files(())) // ROWS_A_BUCKET, 1), BUCKETS)
         work: list[tuple[Span | None, int]] = [(None, max((high - low) // cuts + 1, 1))]
         found: list[Span] = []
@@ -228,6 +236,14 @@ class _Comparison:
                     else:
                         work.append((part, max(width // min(most // ROWS_A_BUCKET + 1, BUCKETS), 1)))
         return sorted(found, key=lambda part: part.low)
+
+    def _all(self, observed: Observed) -> list[Span]:
+        """The whole axis, as one span that differs; what is on each side is counted."""
+        for_all = replace(self._measure, axis=Axis("nothing"), mixed=(), digested=(), extremes=None)
+        theirs, ours = self._source.counts(for_all, 1), observed.counts(for_all, 1)
+        self._report.compared, self.held = (sum(counts[0] or 0 for counts in side.values()) for side in (theirs, ours))
+        self._measure = replace(self._measure, axis=Axis("nothing"))
+        return [Span(0, 1)]
 
     def _doubtful(self, observed: Observed, spans: Sequence[Span]) -> pa.Table:
         """The keys of rows that stand on one side only, in the spans."""
@@ -273,7 +289,7 @@ class _Comparison:
 def _widened(what: Described, agreed: Agreement) -> dict[str, tuple[SourceColumn, DataType]]:
     """The read's columns, as the types of bronze where these are wider: both sides write one text of a value, and read it alike."""
     found = dict(what.columns)
-    for name, (column, _) in what.columns.items():
+    for name, (column, _) in ((name, pair) for name, pair in what.columns.items() if name not in what.hidden):
         before = agreed.there.field(name).type if name in agreed.there.names else None
         kind = lake_type(before) if before is not None and joined(before, agreed.source.field(name).type) == before else None
         if kind is not None:

@@ -8,15 +8,17 @@ import polars as pl
 import pyarrow as pa
 
 from lakehouse.errors import ModelError, QualityError
-from lakehouse.layout import DEFINITION, FAILED_CHECKS, UNKNOWN_MEMBER, consumed
+from lakehouse.layout import DEFINITION, FAILED_CHECKS, UNKNOWN_MEMBER, consumed, key_of
+from lakehouse.model.personal import CHECK_BITS
 from lakehouse.model.quality import Finding
 from lakehouse.model.run import Commit, Step
 from lakehouse.transform.checks import broken, failing_counts, require_no_stop, samples
+from lakehouse.transform.custody import key_marks
 from lakehouse.transform.names import quote
 from lakehouse.transform.star import calendar, dimension, fact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from lakehouse.catalog import Catalog
     from lakehouse.engines.duck import Session
@@ -46,7 +48,9 @@ def build(lake: Lake, model: Model) -> Step:
         raise ModelError(
             f"{', '.join(missing)} has no rows yet", where=f"gold.{model.name}", next_step="Run it first, or load rows into its source."
         )
+    keys = _require_one_version(lake.catalog, model, inputs)
     numbers = {consumed(*pair): table.batch for pair, table in inputs.items() if table is not None}
+    numbers |= key_marks(keys, lake.catalog.keys, gold)
     numbers[DEFINITION] = lake.catalog.definition(model.name)
     with lake.engine() as engine:
         for (layer, name), table in inputs.items():
@@ -62,6 +66,29 @@ def build(lake: Lake, model: Model) -> Step:
         step.rows_out, gold = _write(lake, engine, model, gold, commit)
     step.status, step.version = "success", gold.version
     return step
+
+
+def _require_one_version(catalog: Catalog, model: Model, inputs: Mapping[tuple[str, str], Table | None]) -> dict[str, int]:
+    """The keys of the tokens in a model's inputs, each with its one version.
+
+    Raises:
+        ModelError: Two inputs have tokens of two versions of one key, so that one person would be two.
+    """
+    found: dict[str, dict[int, str]] = {}
+    for pair, table in inputs.items():
+        for name in catalog.keys:
+            number = table.number(key_of(name)) if table is not None else None
+            if number:
+                found.setdefault(name, {})[number] = ".".join(pair)
+    for name, versions in found.items():
+        if len(versions) > 1:
+            told = " and ".join(f"version {number >> CHECK_BITS} in {table}" for number, table in sorted(versions.items()))
+            raise ModelError(
+                f"its tables have tokens of several versions of key {name}: {told}",
+                where=f"gold.{model.name}",
+                next_step="Run all tables that share the key together: `lakehouse run`.",
+            )
+    return {name: next(iter(versions)) for name, versions in found.items()}
 
 
 def build_in_memory(catalog: Catalog, engine: Session, model: Model, source: str | None = None) -> pa.Table:

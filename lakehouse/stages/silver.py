@@ -17,6 +17,7 @@ from lakehouse.quality.rejects import OutOfStepError, Rejects
 from lakehouse.storage.frames import to_batches
 from lakehouse.storage.rewriting import PLACED
 from lakehouse.transform.corrected import POINTERS, Rows
+from lakehouse.transform.custody import out_of_step, silver_marks
 from lakehouse.transform.fold import difference
 from lakehouse.transform.rejects import SCHEMA, dropped, frame
 from lakehouse.transform.rowwise import Rowwise
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from lakehouse.model.table import Table as Metadata
     from lakehouse.quality.judging import World
     from lakehouse.storage.delta import Table
+    from lakehouse.transform.protection import Protection
 
 _BYTES_A_VALUE = 24
 _FOLD_COPIES = 6
@@ -62,8 +64,10 @@ def _fold(lake: Lake, metadata: Metadata, *, rebuild: bool) -> Step:
     due = lake.behind("silver", name) is not None
     if bronze is None or not (due or rebuild):
         return step
+    if turned := lake.turned(metadata):
+        raise out_of_step(metadata, turned)
     corrections = Corrections(lake, name, bronze, silver)
-    with Folding(metadata, bronze.schema, corrections.rows, world_of(lake)) as folding:
+    with Folding(metadata, bronze.schema, corrections.rows, world_of(lake), protection=lake.protection(metadata)) as folding:
         _bring_up(lake, step, folding, silver, corrections, rebuild=rebuild)
     return step
 
@@ -73,6 +77,7 @@ def _bring_up(lake: Lake, step: Step, folding: Folding, silver: Table | None, co
     rejects = Rejects(lake, name, silver)
     numbers = {consumed(*pair): table.batch for pair, table in lake.inputs("silver", name).items() if table is not None}
     numbers |= {DEFINITION: lake.catalog.definition(name), **corrections.numbers}
+    numbers |= silver_marks(metadata, folding.protection, lake.catalog.keys, silver)
     done = 0 if silver is None else silver.number(consumed("bronze", name)) or 0
     whole = rebuild or silver is None or silver.number(DEFINITION) != numbers[DEFINITION]
     whole = whole or silver is None or not roles.schema.equals(silver.schema) or not rejects.in_step()
@@ -112,6 +117,8 @@ def _bring_up(lake: Lake, step: Step, folding: Folding, silver: Table | None, co
     else:
         gone, came = folding.change(table, new, rejects.rows() if quality.withholds else NONE, touched.keys)
         step.rows_out = _apply(table, gone, came, roles.identity, commit())
+    if whole:
+        table.hide(Commit(lake.run_id, "silver"))
     step.status, step.version = "success", table.version
     step.open_rejects = rejects.waiting(metadata.open_rejects)
     step.owner = metadata.owner if step.open_rejects else None
@@ -145,7 +152,8 @@ def require_fresh(lake: Lake, metadata: Metadata) -> None:
     bronze, silver = lake.table("bronze", metadata.name), lake.table("silver", metadata.name)
     if bronze is None or silver is None:
         return
-    with Folding(metadata, bronze.schema, Rows(source(bronze)), world_of(lake), only=("freshness",)) as folding:
+    protection = lake.protection(metadata)
+    with Folding(metadata, bronze.schema, Rows(source(bronze)), world_of(lake), only=("freshness",), protection=protection) as folding:
         folding.quality.show_standing(silver, NONE)
         found = lake.findings[metadata.name] = folding.quality.findings()
         require_none_stops(found, f"silver.{metadata.name}")
@@ -160,16 +168,21 @@ def _apply(silver: Table, gone: pl.DataFrame, came: pl.DataFrame, identity: list
 
 
 class Folding:
-    """How one table is folded, over rows of bronze wherever they are.
+    """How one table is folded, over rows of bronze wherever they are; its `roles`, its rules as `quality`, and its `protection`."""
 
-    Attributes:
-        roles: Which of its columns plays which role.
-        quality: Its rules at work.
-    """
-
-    def __init__(self, metadata: Metadata, bronze: pa.Schema, rows: Rows, world: World, only: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        metadata: Metadata,
+        bronze: pa.Schema,
+        rows: Rows,
+        world: World,
+        *,
+        protection: Protection | None = None,
+        only: Sequence[str] = (),
+    ) -> None:
         """Take the schema of bronze, its rows, what rules look at, and the kinds of rules (all)."""
-        self._metadata, self._bronze, self._rows, self._engine = metadata, bronze, rows, world.engine
+        self.metadata, self._bronze, self._rows, self._engine = metadata, bronze, rows, world.engine
+        self.protection, self._sealed = protection, protection.sealed if protection else ()
         self._rowwise = Rowwise(metadata, bronze)
         self.roles = Versions(metadata, self._rowwise)
         self.quality = Quality(metadata, self.roles, world, only)
@@ -184,7 +197,7 @@ class Folding:
 
     def versions(self, above: int = 0, *, hashed: bool = True) -> pl.LazyFrame:
         """The bronze rows of later batches as versions, each with the reason against it, as `_reason`."""
-        return self.roles.of(planned(self._rows.above(above), self._rowwise, self._engine), self.quality.reason, hashed=hashed)
+        return self.roles.of(self._planned(self._rows.above(above)), self.quality.reason, hashed=hashed)
 
     def taken(self) -> pl.LazyFrame:
         """All versions that no rule keeps out, as the fold takes them."""
@@ -192,11 +205,12 @@ class Folding:
 
     def taken_of(self, keys: pl.DataFrame) -> pl.LazyFrame:
         """Those of these keys; where silver writes keys as bronze does, no other row is cleaned and judged for it."""
-        own, silver = list(self._metadata.keys), list(self.roles.keys)
-        if not (self._rowwise.needed and self._rowwise.keeps_keys):
+        own, silver = list(self.metadata.keys), list(self.roles.keys)
+        keeps = self._rowwise.keeps_keys and not set(own) & set(self._sealed)
+        if not ((self._rowwise.needed or self._sealed) and keeps):
             return self.taken().join(keys.lazy(), on=silver, how="semi")
         rows = self._rows.where(lambda rows: rows.join(keys.lazy(), left_on=own, right_on=silver, how="semi"))
-        return taken(self.roles.of(planned(rows, self._rowwise, self._engine), self.quality.reason))
+        return taken(self.roles.of(self._planned(rows), self.quality.reason))
 
     def pointing(self, batches: Sequence[int] | None = None, above: int = 0) -> pl.LazyFrame:
         """The versions (of some batches) with the reasons against them and what points to their rows in bronze."""
@@ -204,8 +218,14 @@ class Folding:
 
     def _judged(self, pointed: pl.LazyFrame) -> pl.LazyFrame:
         """Rows of bronze with `_row_hash`, as versions with the reasons against them and what points to them."""
-        plan = Rowwise(self._metadata, self._bronze.append(pa.field(ROW_HASH, pa.string())))
-        return self.roles.of(planned(pointed, plan, self._engine), self.quality.reason, (RUN_ID, EXTRACTED_AT, ROW_HASH))
+        plan = Rowwise(self.metadata, self._bronze.append(pa.field(ROW_HASH, pa.string())))
+        return self.roles.of(self._planned(pointed, plan), self.quality.reason, (RUN_ID, EXTRACTED_AT, ROW_HASH))
+
+    def _planned(self, rows: pl.LazyFrame, plan: Rowwise | None = None) -> pl.LazyFrame:
+        """Rows of bronze, opened where they are sealed, as the row-wise plan gives them."""
+        if self.protection is not None and self._sealed:
+            rows = self.protection.opening(rows)
+        return planned(rows, plan or self._rowwise, self._engine)
 
     def left(self, corrections: Corrections) -> pl.DataFrame:
         """Those of the rows that moved which are not taken, as rejects; rows that a rule drops are among them."""
@@ -229,7 +249,7 @@ class Folding:
         if not self.roles.ending:
             return False
         told = taken(new)
-        return self._metadata.snapshot_column is not None or told.filter(pl.col(OP) == TRUNCATE).select(pl.len()).collect().item() > 0
+        return self.metadata.snapshot_column is not None or told.filter(pl.col(OP) == TRUNCATE).select(pl.len()).collect().item() > 0
 
     def count(self) -> int:
         """How many rows bronze has."""

@@ -9,8 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Field
-from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake import DeltaTable, Field
 from deltalake.transaction import AddAction, RemoveAction
 from obstore.exceptions import BaseError
 
@@ -23,7 +22,7 @@ from lakehouse.storage.refusal import reading, reason
 from lakehouse.storage.seen import Seen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import polars as pl
 
@@ -33,10 +32,8 @@ if TYPE_CHECKING:
     from lakehouse.storage.place import Place
 
 Rows = TypeVar("Rows", pa.RecordBatch, pa.Table)
-CONFIGURATION: Mapping[str, str | None] = {
-    "delta.enableExpiredLogCleanup": "false",
-    "delta.checkpointInterval": "10",  # opening a table and asking it for a number read every commit since the last checkpoint
-}
+BOUNDED = "delta.dataSkippingStatsColumns"
+"""The property that lists the columns of which a writer may keep statistics."""
 
 
 class Table:
@@ -48,11 +45,21 @@ class Table:
         name: `layer.table`, for messages.
     """
 
-    def __init__(self, place: Place, name: str, delta: DeltaTable, options: dict[str, str], *, effects: Effects, turn: Turn | None) -> None:
-        """Keep a table opened with these options; use `open_table` or `create_table`."""
+    def __init__(
+        self,
+        place: Place,
+        name: str,
+        delta: DeltaTable,
+        options: dict[str, str],
+        *,
+        effects: Effects,
+        turn: Turn | None,
+        hidden: frozenset[str] = frozenset(),
+    ) -> None:
+        """Keep a table opened with these options; use `open_table` or `create_table`. No statistics tell of `hidden` columns."""
         self.uri, self.place, self.name = place.uri, place.path, name
         self._home, self._handle, self._options, self._effects = place, delta, options, effects
-        self._turn = turn
+        self._turn, self._hidden = turn, hidden
         self._written = Written()
         self._seen = Seen(delta)
 
@@ -165,7 +172,7 @@ class Table:
         Raises:
             ConflictError: Another writer committed since this handle read the table.
         """
-        written = write_files(self._home, self.schema, self._led(batches), self._effects, self.name)
+        written = write_files(self._home, self.schema, self._led(batches), self._effects, self.name, hidden=self._hidden)
         if written:
             self._commit(commit(), written, [], "append")
         return sum(file.rows for file in written)
@@ -176,7 +183,7 @@ class Table:
 
         shape = self.schema if schema is None else schema
         self._take_turn()
-        written = write_each(self._home, apart(shape, batches), self._effects, self.name)
+        written = write_each(self._home, apart(shape, batches), self._effects, self.name, hidden=self._hidden)
         self._commit(commit(), written, [], "replace", shape)
         return sum(file.rows for file in written)
 
@@ -200,6 +207,15 @@ class Table:
                 act = partial(self._delta.alter.set_column_metadata, field.name, comment, commit_properties=carried)
                 self._settle(act, commit, batch)
                 self._require_alone(batch)
+
+    def hide(self, commit: Commit) -> None:
+        """Let no writer keep statistics of the hidden columns, one commit; nothing where that is said already."""
+        said = self._delta.metadata().configuration.get(BOUNDED)
+        if self._hidden and (said is None or self._hidden & set(said.split(","))):
+            batch, shown = self.batch + 1, ",".join(name for name in self.schema.names if name not in self._hidden)
+            carried = properties(commit, batch, {"change": "hide statistics"})
+            act = partial(self._delta.alter.set_table_properties, {BOUNDED: shown}, commit_properties=carried)
+            self._settle(act, commit, batch)
 
     def _require_alone(self, batch: int) -> None:
         """After a step's first commit: what it still plans was made for this table, not for one that another run went on with."""
@@ -233,7 +249,7 @@ class Table:
         self._take_turn()
         chosen = plan(self, gone, match, self._current.found)
         tables = sections(self, chosen, came)
-        written = write_each(self._home, self._led(tables), self._effects, self.name)
+        written = write_each(self._home, self._led(tables), self._effects, self.name, hidden=self._hidden)
         commit = replace(commit, facts={**commit.facts, "rewriting": chosen.facts})
         self._commit(commit, written, chosen.removed, "apply")
         return len(chosen.touched)
@@ -291,60 +307,3 @@ class Table:
         if self._turn is not None:
             self._turn.give_back()
         self.refresh()
-
-
-def open_table(place: Place, name: str, effects: Effects, turn: Turn | None = None) -> Table | None:
-    """A handle on the table at a place, or None where there is none; with a `turn` one run at a time writes it.
-
-    Raises:
-        StorageError: There is one, but it cannot be read, or the place can never be reached.
-    """
-    place.require_there()
-    try:
-        options = place.options()
-        return Table(place, name, DeltaTable(place.uri, storage_options=options or None), options, effects=effects, turn=turn)
-    except TableNotFoundError:
-        return None
-    except (DeltaError, OSError) as exc:
-        raise StorageError(
-            f"the table cannot be opened: {reason(exc)}",
-            where=name,
-            next_step="Look at its _delta_log folder.",
-        ) from exc
-
-
-def create_table(place: Place, name: str, schema: pa.Schema, effects: Effects, turn: Turn | None = None) -> Table:
-    """A new empty table; where another run made it first and wrote nothing yet, that one. With a `turn` one run at a time writes it.
-
-    Raises:
-        ConflictError: Another run made it and wrote rows, which the caller has not seen.
-    """
-    place.make()
-    if turn is not None:
-        turn.take()
-    options = place.options()
-
-    def make() -> DeltaTable:
-        made = DeltaTable.create(
-            place.uri,
-            schema,
-            mode="error",
-            configuration=CONFIGURATION,
-            storage_options=options or None,
-            commit_properties=CommitProperties(max_commit_retries=0),  # else a second one is committed upon the first
-        )
-        place.settle_commit(0)
-        return made
-
-    try:
-        delta = effects.do(f"create {name}", make)
-    except (DeltaError, OSError) as exc:
-        found = open_table(place, name, effects, turn)
-        if found is None:
-            raise StorageError(
-                f"the table cannot be made: {reason(exc)}", where=name, next_step="See that the lake can be written, then run again."
-            ) from exc
-        if found.batch:
-            raise conflict(name) from exc
-        return found
-    return Table(place, name, delta, options, effects=effects, turn=turn)

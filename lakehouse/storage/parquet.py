@@ -23,7 +23,7 @@ from lakehouse.storage.refusal import reason
 from lakehouse.transform import kernels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from concurrent.futures import Future
 
     from obstore.store import ObjectStore
@@ -119,8 +119,12 @@ def checksum_of(checksums: Iterable[str]) -> str | None:
     return xxhash.xxh3_128("".join(each).encode()).hexdigest() if len(each) > 1 else each[0] if each else None
 
 
-def write_files(place: Place, schema: pa.Schema, batches: Iterable[pa.RecordBatch], effects: Effects, where: str) -> list[WrittenFile]:
+def write_files(
+    place: Place, schema: pa.Schema, batches: Iterable[pa.RecordBatch], effects: Effects, where: str, *, hidden: Collection[str] = ()
+) -> list[WrittenFile]:
     """The files that hold all rows of `batches`, in order, each of about `ROWS_A_FILE` rows; none for no rows.
+
+    Of `hidden` columns neither a file's footer nor its statistics tell a value.
 
     Memory is one row group, whatever the number of rows. The bytes outlive a loss of power; their names do when the place settles them.
 
@@ -130,11 +134,13 @@ def write_files(place: Place, schema: pa.Schema, batches: Iterable[pa.RecordBatc
     files: list[WrittenFile] = []
     groups = row_groups(schema, batches)
     while (first := next(groups, None)) is not None:
-        files.append(effects.do(f"write {where}", partial(_write_file, place, first, groups), whole=False))
+        files.append(effects.do(f"write {where}", partial(_write_file, place, first, groups, hidden), whole=False))
     return files
 
 
-def write_each(place: Place, tables: Iterable[pa.Table], effects: Effects, where: str) -> list[WrittenFile]:
+def write_each(
+    place: Place, tables: Iterable[pa.Table], effects: Effects, where: str, *, hidden: Collection[str] = ()
+) -> list[WrittenFile]:
     """A file for each table, in their order; for rows that change, since a change writes whole files anew.
 
     Two are written while the next table is made, so memory is three of them. They last as those of `write_files` do.
@@ -147,7 +153,7 @@ def write_each(place: Place, tables: Iterable[pa.Table], effects: Effects, where
         for table in tables:
             if len(files) >= WRITTEN_AT_ONCE:
                 files[-WRITTEN_AT_ONCE].result()
-            write = partial(_write_file, place, table, iter(()))
+            write = partial(_write_file, place, table, iter(()), hidden)
             files.append(writers.submit(effects.do, f"write {where}", write, whole=False))
     return [file.result() for file in files]
 
@@ -186,7 +192,7 @@ class Groups:
             yield pa.Table.from_batches(waiting, self._schema)
 
 
-def _write_file(place: Place, first: pa.Table, groups: Iterator[pa.Table]) -> WrittenFile:
+def _write_file(place: Place, first: pa.Table, groups: Iterator[pa.Table], hidden: Collection[str]) -> WrittenFile:
     """One file with a table's rows, and those of as many after it as there is room for."""
     path = f"part-{uuid.uuid4()}.parquet"
     sink = _Sink(place, path)
@@ -196,8 +202,10 @@ def _write_file(place: Place, first: pa.Table, groups: Iterator[pa.Table]) -> Wr
     rows = 0
     repetitive = _repetitive(first)
     codecs = {name: "none" if name not in repetitive and _is_dense(first, name) else "snappy" for name in schema.names}
+    shown: bool | list[str] = [name for name in schema.names if name not in hidden] if hidden else True
+    written = {"compression": codecs, "use_dictionary": repetitive, "write_statistics": shown, "metadata_collector": footers}
     try:
-        with pq.ParquetWriter(sink, schema, compression=codecs, use_dictionary=repetitive, metadata_collector=footers) as writer:
+        with pq.ParquetWriter(sink, schema, **written) as writer:
             while group is not None:
                 writer.write_table(group, row_group_size=ROWS_A_GROUP)
                 rows += group.num_rows
