@@ -59,6 +59,7 @@ STEPS = pa.schema(
         ("run_metadata", pa.string()),
         ("rebuilt", pa.bool_()),
         ("dropped", pa.int64()),
+        ("suppressed", pa.int64()),
     ]
 )
 """`rebuilt` rows were read from commits: of their runs nobody knows how they ended."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import getpass
 import json
 import os
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PREFIX, BETWEEN = "lakehouse_", "__"
+KEY_BYTES = 32
 
 
 def _utc(instant: datetime) -> datetime:
@@ -78,6 +80,10 @@ class Settings(BaseModel):
 
     connection: dict[str, SecretStr] = Field(default_factory=dict)
     """`LAKEHOUSE_CONNECTION__<NAME>`: the URL of the connection that metadata calls <name>."""
+
+    key: dict[str, SecretStr] = Field(default_factory=dict)
+    """`LAKEHOUSE_KEY__<NAME>`: the key that metadata calls <name> (`<name>@2`: `LAKEHOUSE_KEY__<NAME>_2`), 32 bytes or more in hex or
+    base64; for personal data."""
 
     memory_limit: ByteSize = ByteSize(4 * 1024**3)
     """`LAKEHOUSE_MEMORY_LIMIT`: bytes (or `2GiB`) that the SQL engine may hold before it spills to disk."""
@@ -152,9 +158,47 @@ class Settings(BaseModel):
         except (KeyError, OSError):  # a container may know the number of its user only
             return f"uid {os.getuid()}"
 
+    def secret(self, key: str) -> bytes:
+        """The bytes of the key in `LAKEHOUSE_KEY__<KEY>`: for what makes tokens only.
+
+        Raises:
+            UsageError: No such variable is set, or it holds no key; its value is not shown.
+        """
+        variable, found = f"environment variable LAKEHOUSE_KEY__{key.upper()}", self.key.get(key)
+        form = f"{KEY_BYTES} random bytes or more, in hex or base64"
+        if found is None:
+            raise UsageError(
+                f"key {key!r} is not set",
+                where=variable,
+                expected=form,
+                next_step="Set the variable from where your secrets are kept; `openssl rand -hex 32` makes a new key.",
+            )
+        secret = _bytes_of(found.get_secret_value().strip())
+        if secret is None or len(secret) < KEY_BYTES:
+            raise UsageError(
+                f"key {key!r} cannot be one",
+                where=variable,
+                expected=form,
+                given="neither hex nor base64" if secret is None else f"{len(secret)} bytes",
+                next_step="Set it right; `openssl rand -hex 32` makes a new key.",
+            )
+        return secret
+
     def now(self) -> datetime:
         """The run's clock: UTC, from `LAKEHOUSE_CLOCK` where it is set."""
         return self.clock or datetime.now(UTC)
+
+
+def _bytes_of(text: str) -> bytes | None:
+    """The bytes that a text writes in hex or base64 (the URL's alphabet too); None where it is neither."""
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        pass
+    try:
+        return base64.b64decode(text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4), validate=True)
+    except ValueError:
+        return None
 
 
 def _of_file(path: Path) -> Mapping[str, str | None]:
@@ -199,7 +243,7 @@ def _object(name: str, value: str) -> dict[str, Any]:
     return found
 
 
-_HOLDERS = {"connection": "CONNECTION__SHOP", "layer": "LAYER__BRONZE", "azure": "AZURE__ACCOUNT"}
+_HOLDERS = {"connection": "CONNECTION__SHOP", "key": "KEY__PEOPLE", "layer": "LAYER__BRONZE", "azure": "AZURE__ACCOUNT"}
 """The settings that hold several values, each with a variable of its own; and the name of one."""
 
 

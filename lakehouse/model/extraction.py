@@ -40,6 +40,7 @@ class Extraction:
         greatest: The greatest cursor value it has shown, odd ones apart.
         rejected: How many of the rows that were new to bronze silver does not take.
         columns: What the table's contract made of columns that are not as bronze has them, see `Step`.
+        suppressed: How many rows of erased people the stream has left out, or shown without what points to them.
         error: What broke it; engines that read the stream hide it.
     """
 
@@ -61,4 +62,5 @@ class Extraction:
     greatest: Cursor | None = None
     rejected: int = 0
     columns: dict[str, list[str]] = field(default_factory=dict)
+    suppressed: int = 0
     error: BaseException | None = None

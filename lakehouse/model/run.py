@@ -139,6 +139,7 @@ class Step:
         version_before: The table's Delta version before the step's first commit; None where it made none.
         columns: What the table's contract made of source columns that are not as bronze has them: `added`, `widened`, `rescued`,
             `discarded`.
+        suppressed: How many rows that the source shows of erased people were left out, or lost what points to them.
     """
 
     step: str
@@ -161,6 +162,7 @@ class Step:
     version_before: int | None = None
     dropped: int = 0
     columns: dict[str, list[str]] = field(default_factory=dict)
+    suppressed: int = 0
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ from lakehouse.model.applying import Applying, misfits
 from lakehouse.model.cleaning import Cleaning
 from lakehouse.model.contract import Contract, contract
 from lakehouse.model.cursor import OddCursors, SetBy, with_type, without_type
+from lakehouse.model.erasing import Erasing, erasing
 from lakehouse.model.expectation import Expectation
 from lakehouse.model.types import INTEGERS
 from lakehouse.model.words import ColumnName, Columns, Frozen, Lookback, Misfit, Sentence, SourceObject, Span, TableName, Zone
@@ -102,6 +103,9 @@ class Table(Applying, Cleaning):
     schema_contract: Annotated[Contract, BeforeValidator(contract)] = Contract()
     """What becomes of a load where the source's columns are no longer those that bronze has."""
     expect: dict[TableName, Expectation] = Field(default_factory=dict)
+    erase: dict[TableName, Annotated[Erasing, BeforeValidator(erasing)]] = Field(default_factory=dict)
+    """For each table of people: what becomes of this table's rows that point to a person who is erased there. Default: rows that point
+    there by a rule of kind foreign_key stay, without the columns that point; where those are among the keys, they go."""
     reconcile: Reconcile | None = None
     """When a run compares the table with its source (`lakehouse reconcile --heal`); default: when a person asks for it."""
 
@@ -168,6 +172,9 @@ class Table(Applying, Cleaning):
         for name, rule in self.expect.items():
             if rule.withholds and not self.keys:
                 raise Misfit(f"`quarantine` by {rule.kind} needs `keys`: a key is what it withholds", "expect", name, "else")
+        for person, said in self.erase.items():
+            if said.on_erase == "keep" and set(said.columns) & set(self.silver_keys):
+                raise Misfit("rows cannot stay without their key; say `on_erase: delete`", "erase", person, "on_erase")
         for found, *place in misfits(self, self):
             raise Misfit(found, *place)
         if self.partitions > 1:
