@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
 
 OPENED_AT_ONCE = 8
-WRITTEN_BY = {"heal": "bronze", "sweep": "bronze"}
+WRITTEN_BY = {"heal": "bronze", "sweep": "bronze", "erase": "bronze"}
 """The layer that a step writes, where it has not the step's name."""
 
 
@@ -205,10 +205,11 @@ class Lake:
 
     def _open(self, layer: str, name: str) -> Table | None:
         require_not_forked()
-        turn = self._turn(layer, name)
+        turn = self.turn(layer, name)
         return open_table(turn.place, turn.name, self.effects, turn)
 
-    def _turn(self, layer: str, name: str) -> Turn:
+    def turn(self, layer: str, name: str) -> Turn:
+        """The right to write a table, not taken yet."""
         return Turn(self._leases, self.places.at(table_uri(self.layers[layer], name)), f"{layer}.{name}")
 
     def open_ahead(self, nodes: Iterable[str]) -> None:
@@ -297,7 +298,7 @@ class Lake:
 
     def make_table(self, layer: str, name: str, schema: pa.Schema) -> Table:
         """The handle on a new empty table of the lake."""
-        turn = self._turn(layer, name)
+        turn = self.turn(layer, name)
         self._tables[layer, name] = create_table(turn.place, turn.name, schema, self.effects, turn)
         return self._tables[layer, name]
 

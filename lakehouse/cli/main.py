@@ -152,6 +152,7 @@ COMMANDS: dict[str, Callable[..., None] | str] = {
     "reconcile": "reconcile.reconcile",
     "quality": "quality.quality",
     "rejects": "rejects.rejects",
+    "erase": "erase.erase",
     "why": "why.why",
     "test": "test.cases",
     "status": status,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import obstore
+import pyarrow as pa
+import pyarrow.parquet as pq
 import xxhash
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
@@ -25,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import polars as pl
-    import pyarrow as pa
 
     from lakehouse.model.run import Commit
     from lakehouse.storage.delta import Table
@@ -79,20 +81,20 @@ class Retired:
     files: tuple[str, ...]
 
 
-def retire(turn: Turn, effects: Effects) -> Retired | None:
+def retire(place: Place, name: str, effects: Effects, turn: Turn | None) -> Retired | None:
     """Leave the newest version of a table alone, under its lease: a fresh checkpoint, no older log entry, no file that is not its own.
 
     What the table is stays the same. Older versions, and the values that their entries keep as bounds of files, are gone for good.
-    None where there is no such table.
+    None where there is no such table. Without a `turn` files that no entry ever named stay: somebody may be about to.
 
     Raises:
         BusyError: Another run went on writing the table.
         StorageError: Something cannot be read or removed; a second call goes on.
     """
-    place = turn.place
     if not any(path.startswith(f"{LOG}/") for path in listed(place)):
         return None
-    turn.take()
+    if turn is not None:
+        turn.take()
     try:
         table = DeltaTable(place.uri, storage_options=place.options() or None)
         version = table.version()
@@ -100,17 +102,21 @@ def retire(turn: Turn, effects: Effects) -> Retired | None:
         paths = listed(place)
         old = [path for path in paths if path.startswith(f"{LOG}/") and (number := _version(path)) is not None and number < version]
         loose = [path for path in paths if not path.startswith((f"{LOG}/", f"{LEASE}/")) and unquote(path) not in live]
-        if old:
-            effects.do(f"checkpoint {turn.name}", partial(_checkpoint, table, place))
-            effects.do(f"clean log {turn.name}", partial(_delete, place, old))
+        if turn is None:
+            named = {unquote(path) for entry in log_entries(place, old) if (path := entry.get("add", {}).get("path"))}
+            loose = [path for path in loose if unquote(path) in named]
         if loose:
-            effects.do(f"vacuum {turn.name}", partial(_delete, place, loose))
+            effects.do(f"vacuum {name}", partial(_delete, place, loose))
+        if old:
+            effects.do(f"checkpoint {name}", partial(_checkpoint, table, place))
+            effects.do(f"clean log {name}", partial(_delete, place, old))
     except (BaseError, DeltaError, OSError) as exc:
         raise StorageError(
-            f"older versions cannot be removed: {reason(exc)}", where=turn.name, next_step="See that the lake can be written, then go on."
+            f"older versions cannot be removed: {reason(exc)}", where=name, next_step="See that the lake can be written, then go on."
         ) from exc
     finally:
-        turn.give_back()
+        if turn is not None:
+            turn.give_back()
     return Retired(version, len(old), tuple(loose))
 
 
@@ -151,3 +157,12 @@ def read_bytes(place: Place, paths: Iterable[str]) -> Iterator[tuple[str, bytes]
             yield path, bytes(obstore.get(place.store(), path).bytes())
         except FileNotFoundError:
             continue
+
+
+def log_entries(place: Place, paths: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """The actions of log entries, and of checkpoints, among these files, each as a dictionary of one."""
+    for path, body in read_bytes(place, paths):
+        if path.endswith(".json"):
+            yield from (json.loads(line) for line in body.splitlines() if line.strip())
+        elif path.endswith(".parquet"):
+            yield from ({name: value for name, value in row.items() if value} for row in pq.read_table(pa.py_buffer(body)).to_pylist())
