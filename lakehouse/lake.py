@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    import polars as pl
     import pyarrow as pa
 
     from lakehouse.engines.duck import Duck, Session
@@ -78,6 +79,7 @@ class Lake:
         sample: How much of each table is read, where this is a lake of samples.
         done: When each (step, table) that is done every so often was last done; None until somebody asks.
         findings: What the rules of each table found in this run, at the last attempt.
+        spoken_of: Of tables of bronze, a condition that all rows meet of which an erasure speaks, with its id: else they are searched for.
         told: What ended the run from outside, such as Ctrl-C; empty until then. Threads beside the main one hear of it here only.
     """
 
@@ -93,6 +95,7 @@ class Lake:
     sample: Sample | None = None
     done: dict[tuple[str, str], datetime] | None = None
     told: Sequence[BaseException] = ()
+    spoken_of: dict[str, tuple[str, pl.Expr]] = field(default_factory=dict)
     findings: dict[str, list[Finding]] = field(default_factory=dict)
     _leases: Leases = field(init=False)
     _databases: dict[tuple[str, int], Database] = field(default_factory=dict)

@@ -172,9 +172,7 @@ class Table(Applying, Cleaning):
         for name, rule in self.expect.items():
             if rule.withholds and not self.keys:
                 raise Misfit(f"`quarantine` by {rule.kind} needs `keys`: a key is what it withholds", "expect", name, "else")
-        for person, said in self.erase.items():
-            if said.on_erase == "keep" and set(said.columns) & set(self.silver_keys):
-                raise Misfit("rows cannot stay without their key; say `on_erase: delete`", "erase", person, "on_erase")
+        self._agree_on_erase()
         for found, *place in misfits(self, self):
             raise Misfit(found, *place)
         if self.partitions > 1:
@@ -218,6 +216,11 @@ class Table(Applying, Cleaning):
             raise Misfit("`every` is a sweep's", "deletes", "every")
         if self.odd_cursors == "read_once" and detect in ("sweep", "tracking") and self.sequence == self.cursor:
             raise Misfit("where keys can go, rows without their cursor need another `sequence_by`", "odd_cursors")
+
+    def _agree_on_erase(self) -> None:
+        for person, said in self.erase.items():
+            if said.on_erase == "keep" and set(said.columns) & set(self.silver_keys):
+                raise Misfit("rows cannot stay without their key; say `on_erase: delete`", "erase", person, "on_erase")
 
     def _agree_on_partitions(self) -> None:
         name = self.range_column

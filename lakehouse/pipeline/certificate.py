@@ -45,7 +45,7 @@ def write(lake: Lake, secret: bytes, about: dict[str, Any], claims: Sequence[Cla
     """Write the certificate of an erasure whose files are gone; its number.
 
     It has `erasure`, `table`, `by`, `why`, `at`, `run_id`, `key_id`, `previous` (SHA-256 of the certificate before), `keys` (where which
-    keyed hashes must not be found any more) and `rewritten` (what commits said: files that are gone and those in their place, with checksums).
+    keyed hashes must not be found any more) and `rewritten` (of commits: the files that are gone, those in their place, with checksums).
     """
     keys: dict[tuple[str, tuple[str, ...]], dict[str, str]] = {}
     for (layer, name), held in places(lake, list(claims)).items():

@@ -14,7 +14,7 @@ import polars as pl
 
 from lakehouse.errors import ConflictError, StorageError, UsageError
 from lakehouse.layout import BATCH, CORRECTIONS, REJECTS, ROW_HASH, consumed
-from lakehouse.model.correction import Correction
+from lakehouse.model.correction import Correction, Pointer
 from lakehouse.model.erasing import Erasure
 from lakehouse.model.run import Commit, Run, Step
 from lakehouse.pipeline import certificate, person
@@ -169,11 +169,11 @@ class _Act:
             standing = {each.pointer: each.id for each in read(self.lake.corrections(), name) if each.pointer and each.kind != "assign"}
             rows = self._rows(name)
             left = self._left(name, rows)
-            for pointer in rows.select(POINTERS.names).unique().iter_rows():
+            for pointer in (Pointer(*row) for row in rows.select(POINTERS.names).unique().iter_rows()):
                 if (name, pointer) not in pointed:
-                    own = left.filter((pl.col(BATCH) == pointer[0]) & (pl.col(ROW_HASH) == pointer[1])).drop(ROW_HASH)
-                    value = {"erasure": self.id, **({"rows": as_texts(own)} if own.height else {})}
-                    said = Correction("erase", name, by, at, self.why, batch=pointer[0], row_hash=pointer[1], value=value)
+                    own = left.filter((pl.col(BATCH) == pointer.batch) & (pl.col(ROW_HASH) == pointer.row_hash)).drop(ROW_HASH)
+                    stays = {"erasure": self.id, **({"rows": as_texts(own)} if own.height else {})}
+                    said = Correction("erase", name, by, at, self.why, batch=pointer.batch, row_hash=pointer.row_hash, value=stays)
                     void = standing.get(pointer)
                     new.append(said if void is None else Correction(**{**_fields(said), "supersedes": void}))
         if new:
@@ -216,6 +216,9 @@ class _Act:
             StorageError: A step failed.
         """
         lake = self.lake
+        for name in self.tables:
+            hits = [claim.hit(claim.keys.schema) for claim in self._ordered(name)]
+            lake.spoken_of[name] = (self.id, pl.any_horizontal(hits or [pl.lit(value=False)]))
 
         def parts(node: str) -> list[Part]:
             return [gold(lake, node)] if node in lake.catalog.models else [silver(lake, node, rebuild=node in self.anew)]

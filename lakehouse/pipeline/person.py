@@ -123,7 +123,7 @@ def _pointing(lake: Lake, claim: Claim) -> Iterator[Claim]:
 
 
 def references(catalog: Catalog, metadata: Metadata) -> Iterator[tuple[Metadata, tuple[str, ...], tuple[str, ...], OnErase]]:
-    """Who points to the rows of a table: the table, its columns and the columns there that they name, as silver calls them, and what becomes.
+    """Who points to a table: the other table, its columns, the columns there that they name, all as silver calls them, and what becomes.
 
     Declared under `erase`, by a rule of kind foreign_key, or by a fact whose dimension is made of the table.
     """
@@ -135,7 +135,7 @@ def references(catalog: Catalog, metadata: Metadata) -> Iterator[tuple[Metadata,
         else:
             keys = [rule.foreign_key for rule in other.expect.values() if rule.foreign_key and rule.foreign_key.table == metadata.name]
             aims = {key.columns: key.to or metadata.silver_keys for key in keys}
-            aims |= {columns: metadata.silver_keys for columns in _by_facts(catalog, metadata, other)}
+            aims |= dict.fromkeys(_by_facts(catalog, metadata, other), metadata.silver_keys)
         for columns, to in aims.items():
             then: OnErase = "delete" if set(columns) & set(other.silver_keys) else "keep"
             yield other, columns, to, (said.on_erase if said is not None else None) or then

@@ -6,6 +6,7 @@ import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
@@ -143,13 +144,12 @@ def _with_values(lake: Lake, values: Sequence[str]) -> Iterator[str]:
         root = lake.places.at(uri)
         paths = [path for path in listed(root) if f"{uri}/{path}" not in seen]
         seen |= {f"{uri}/{path}" for path in paths}
+        has = partial(_has, root, wanted)
         with ThreadPoolExecutor(AT_ONCE, "proof") as pool:
-            yield from (
-                f"{uri}/{path}" for path, hit in zip(paths, pool.map(lambda path: _has(root, path, wanted), paths), strict=True) if hit
-            )  # noqa: B023
+            yield from (f"{uri}/{path}" for path, hit in zip(paths, pool.map(has, paths), strict=True) if hit)
 
 
-def _has(place: Place, path: str, wanted: Sequence[bytes]) -> bool:
+def _has(place: Place, wanted: Sequence[bytes], path: str) -> bool:
     for _, body in read_bytes(place, [path]):
         if any(value in body for value in wanted):
             return True

@@ -115,6 +115,9 @@ class Corrections:
         self._before = Corrected.by([each for each in said if each.batch_of <= done], bronze.schema) if done < number else self.now
         self.moved = Moved.between(self._before, self.now, 0 if silver is None else silver.number(consumed("bronze", name)) or 0)
         self._bronze = bronze
+        pending = {each.value.get("erasure") for each in said if each.batch_of > done}
+        erasure, condition = lake.spoken_of.get(name, ("", None))
+        self._narrow = condition if pending == {erasure} else None
 
     @property
     def rows(self) -> Rows:
@@ -124,9 +127,9 @@ class Corrections:
     @property
     def states(self) -> tuple[pl.LazyFrame, pl.LazyFrame]:
         """The rows that moved, as silver has consumed them and as they are now, with `_row_hash`."""
-        before, now = (
-            self.moved.among(Rows(source(self._bronze), state).of_batches(self.moved.all_batches)) for state in (self._before, self.now)
-        )
+        rows, narrow = source(self._bronze), self._narrow
+        some = rows if narrow is None else lambda above, upto: rows(above, upto).filter(narrow)
+        before, now = (self.moved.among(Rows(some, state).of_batches(self.moved.all_batches)) for state in (self._before, self.now))
         return before, now
 
 

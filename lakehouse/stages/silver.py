@@ -208,7 +208,7 @@ class _Folding:
     def taken_of(self, keys: pl.DataFrame) -> pl.LazyFrame:
         """Those of these keys; where silver writes keys as bronze does, no other row is cleaned and judged for it."""
         own, silver = list(self._metadata.keys), list(self.roles.keys)
-        if not (self._rowwise.needed and self._rowwise.keeps_keys):
+        if not self._rowwise.keeps_keys:
             return self.taken().join(keys.lazy(), on=silver, how="semi")
         rows = self._rows.where(lambda rows: rows.join(keys.lazy(), left_on=own, right_on=silver, how="semi"))
         return taken(self.roles.of(planned(rows, self._rowwise, self._engine), self.quality.reason))

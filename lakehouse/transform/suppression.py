@@ -28,7 +28,7 @@ class Told(Protocol):
 
 
 def key_text(schema: Mapping[str, pl.DataType], columns: Sequence[str]) -> pl.Expr:
-    """The one text of a key, whatever the width of its types; NULL where a part of it is. Of several parts each has its length before it."""
+    """The one text of a key, whatever the width of its types; NULL where a part is. Of several parts each has its length before it."""
     parts = [_text(name, schema[name]) for name in columns]
     if len(parts) == 1:
         return parts[0].alias(_TEXT)
@@ -57,7 +57,7 @@ def mark(text: str, secret: bytes) -> str:
 
 def _mark(text: pl.Expr, secret: bytes) -> pl.Expr:
     prefix = hmac.digest(secret, b"lakehouse marks", "sha256").hex()
-    return (pl.lit(prefix) + text).nchash.md5().str.head(MARK_DIGITS)  # type: ignore[attr-defined]  # polars-hash
+    return (pl.lit(prefix) + text).nchash.md5().str.head(MARK_DIGITS)  # type: ignore[attr-defined,no-any-return]  # polars-hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +107,10 @@ class Suppression:
             hit = frame.select(key_text(frame.schema, entry.columns).is_in(texts).fill_null(value=False))[_TEXT].to_arrow()
             count += kernels.total(hit)
             if entry.on_erase == "delete":
-                batch = kernels.where(batch, kernels.opposite(hit))  # noqa: PLW2901  what is left of it
+                batch = kernels.where(batch, kernels.opposite(hit))
             else:
                 nulls = {name: pa.scalar(None, batch.schema.field(name).type) for name in entry.columns}
                 columns = [kernels.choose(hit, nulls[f.name], batch.column(f.name)) if f.name in nulls else batch.column(f.name)
                            for f in batch.schema]  # fmt: skip
-                batch = pa.RecordBatch.from_arrays(columns, schema=batch.schema)  # noqa: PLW2901  as above
+                batch = pa.RecordBatch.from_arrays(columns, schema=batch.schema)
         return batch, count
