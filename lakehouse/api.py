@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from lakehouse.model.case import Report
+    from lakehouse.model.erasing import Erasure
     from lakehouse.model.life import Life
     from lakehouse.model.lineage import Lineage
     from lakehouse.model.reconciliation import Reconciliation
@@ -221,6 +222,40 @@ class Lakehouse(Acts):
         from lakehouse.pipeline.doctor import doctor  # noqa: PLC0415  nothing else needs it
 
         return [check.facts() for check in doctor(self.project, self.settings)]
+
+    def erase(self, table: str, *keys: str, why: str = "", dry_run: bool = False, progress: Progress | None = None) -> Erasure:
+        """Erase the person with these keys from every layer, for good; see `docs/erasure.md`. With `dry_run` only what would be done.
+
+        Args:
+            table: The person's table.
+            keys: The values of its keys as texts, in the order of the table's `keys`.
+            why: The reason, for the certificate; no personal value should be in it.
+            dry_run: Write nothing.
+            progress: Called with each step as it ends.
+
+        Raises:
+            UsageError: There is no such table or person, the words are no key, or `LAKEHOUSE_KEY__ERASURE` is not set.
+            StorageError: A step failed; the same call goes on where it ended.
+        """
+        from lakehouse.pipeline.erase import erase  # noqa: PLC0415  nothing else needs it
+
+        with self._lake() as lake:
+            return erase(lake, table, keys, why=why, dry_run=dry_run, progress=progress)
+
+    def prove_erased(self, certificate: int | None = None, values: Iterable[str] = ()) -> list[dict[str, Any]]:
+        """What the bytes of the lake say of its certificates, or of one: one row a check, with `certificate`, `check`, `status`, `what`.
+
+        Args:
+            certificate: Its number; None proves all.
+            values: Texts that nothing in the lake may have, such as a name.
+
+        Raises:
+            UsageError: There is no such certificate, or `LAKEHOUSE_KEY__ERASURE` is not set.
+        """
+        from lakehouse.pipeline.proof import prove  # noqa: PLC0415  as above
+
+        with self._lake() as lake:
+            return [check.facts() for check in prove(lake, certificate, list(values))]
 
     def rebuild_ledger(self) -> int:
         """Record again what the tables' commits tell and the ledger does not have; how many steps came back."""

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    import polars as pl
     import pyarrow as pa
 
     from lakehouse.engines.duck import Duck, Session
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
 
 
 OPENED_AT_ONCE = 8
-WRITTEN_BY = {"heal": "bronze", "sweep": "bronze", "rekey": "bronze"}
+WRITTEN_BY = {"heal": "bronze", "sweep": "bronze", "rekey": "bronze", "erase": "bronze"}
 """The layer that a step writes, where it has not the step's name."""
 
 
@@ -84,6 +85,7 @@ class Lake:
         sample: How much of each table is read, where this is a lake of samples.
         done: When each (step, table) that is done every so often was last done; None until somebody asks.
         findings: What the rules of each table found in this run, at the last attempt.
+        spoken_of: Of tables of bronze, a condition that all rows meet of which an erasure speaks, with its id: else they are searched for.
         told: What ended the run from outside, such as Ctrl-C; empty until then. Threads beside the main one hear of it here only.
     """
 
@@ -99,6 +101,7 @@ class Lake:
     sample: Sample | None = None
     done: dict[tuple[str, str], datetime] | None = None
     told: Sequence[BaseException] = ()
+    spoken_of: dict[str, tuple[str, pl.Expr]] = field(default_factory=dict)
     findings: dict[str, list[Finding]] = field(default_factory=dict)
     _leases: Leases = field(init=False)
     _databases: dict[tuple[str, int], Database] = field(default_factory=dict)
@@ -238,10 +241,11 @@ class Lake:
 
     def _open(self, layer: str, name: str) -> Table | None:
         require_not_forked()
-        turn = self._turn(layer, name)
+        turn = self.turn(layer, name)
         return open_table(turn.place, turn.name, self.effects, turn, hidden=hidden(self.catalog, layer, name))
 
-    def _turn(self, layer: str, name: str) -> Turn:
+    def turn(self, layer: str, name: str) -> Turn:
+        """The right to write a table, not taken yet."""
         return Turn(self._leases, self.places.at(table_uri(self.layers[layer], name)), f"{layer}.{name}")
 
     def open_ahead(self, nodes: Iterable[str]) -> None:
@@ -330,7 +334,7 @@ class Lake:
 
     def make_table(self, layer: str, name: str, schema: pa.Schema) -> Table:
         """The handle on a new empty table of the lake."""
-        turn = self._turn(layer, name)
+        turn = self.turn(layer, name)
         self._tables[layer, name] = create_table(
             turn.place, turn.name, schema, self.effects, turn, hidden=hidden(self.catalog, layer, name)
         )

@@ -16,6 +16,8 @@ Layer = Literal["bronze", "silver", "gold"]
 LAYERS: tuple[Layer, ...] = ("bronze", "silver", "gold")
 LEDGER, COMMITS = "_ledger", "_commits"
 """Beside the layers: what ran, and the commits' own records where a log no longer has them."""
+ERASURES = "_erasures"
+"""Beside the layers: the certificates of erasures, `<lake>/_erasures/<number>.json`."""
 REJECTS = "rejects"
 """Beside silver: a table for each of its tables that lists the rows which silver does not take, at `<lake>/_rejects/<table>`."""
 CORRECTIONS = "_corrections"
@@ -148,7 +150,7 @@ def layer_uris(lake: str, given: Mapping[Layer, str], project: Path) -> dict[str
     Raises:
         UsageError: A setting is no place, or two of them share one.
     """
-    found: dict[str, str] = {name: f"{lake}/{name}" for name in (LEDGER, COMMITS, AUDIT)} | {REJECTS: f"{lake}/_{REJECTS}"}
+    found: dict[str, str] = {name: f"{lake}/{name}" for name in (LEDGER, COMMITS, AUDIT, ERASURES)} | {REJECTS: f"{lake}/_{REJECTS}"}
     for layer in LAYERS:
         found[layer] = lake_uri(given[layer], project, f"LAKEHOUSE_LAYER__{layer.upper()}") if layer in given else f"{lake}/{layer}"
         for other, there in found.items():

@@ -139,6 +139,7 @@ COMMANDS: dict[str, Callable[..., None] | str] = {
     "undo": "undo.undo",
     "quality": "quality.quality",
     "rejects": "rejects.rejects",
+    "erase": "erase.erase",
     "why": "why.why",
     "reveal": "reveal.reveal",
     "lineage": "lineage.lineage",

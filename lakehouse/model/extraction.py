@@ -43,6 +43,7 @@ class Extraction:
         columns: What the table's contract made of columns that are not as bronze has them, see `Step`.
         include_undone: Take rows again that bronze has observed last in batches which are taken back.
         undone: The batches of bronze that are taken back.
+        suppressed: How many rows of erased people the stream has left out, or shown without what points to them.
         error: What broke it; engines that read the stream hide it.
     """
 
@@ -67,4 +68,5 @@ class Extraction:
     columns: dict[str, list[str]] = field(default_factory=dict)
     include_undone: bool = False
     undone: frozenset[int] = frozenset()
+    suppressed: int = 0
     error: BaseException | None = None

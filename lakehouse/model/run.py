@@ -141,6 +141,7 @@ class Step:
             `discarded`.
         open_rejects: How many rows wait among the table's rejects after a step that changed it, where more wait than the table allows.
         owner: Who looks after the table, where they do.
+        suppressed: How many rows that the source shows of erased people were left out, or lost what points to them.
     """
 
     step: str
@@ -165,6 +166,7 @@ class Step:
     columns: dict[str, list[str]] = field(default_factory=dict)
     open_rejects: int = 0
     owner: str | None = None
+    suppressed: int = 0
 
 
 @dataclass(slots=True)

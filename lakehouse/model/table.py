@@ -12,6 +12,7 @@ from lakehouse.model.applying import Applying, misfits
 from lakehouse.model.cleaning import Cleaning
 from lakehouse.model.contract import Contract, contract
 from lakehouse.model.cursor import OddCursors, SetBy, with_type, without_type
+from lakehouse.model.erasing import Erasing, erasing
 from lakehouse.model.expectation import Expectation
 from lakehouse.model.types import INTEGERS
 from lakehouse.model.words import ColumnName, Columns, Frozen, Lookback, Misfit, Sentence, SourceObject, Span, TableName, Zone
@@ -104,6 +105,9 @@ class Table(Applying, Cleaning):
     expect: dict[TableName, Expectation] = Field(default_factory=dict)
     open_rejects: Annotated[int, Field(ge=0)] = 0
     """How many rows may wait among the table's rejects before a run that changes it says so, with its owner."""
+    erase: dict[TableName, Annotated[Erasing, BeforeValidator(erasing)]] = Field(default_factory=dict)
+    """For each table of people: what becomes of this table's rows that point to a person who is erased there. Default: rows that point
+    there by a rule of kind foreign_key stay, without the columns that point; where those are among the keys, they go."""
     reconcile: Reconcile | None = None
     """When a run compares the table with its source (`lakehouse reconcile --heal`); default: when a person asks for it."""
 
@@ -170,6 +174,7 @@ class Table(Applying, Cleaning):
         for name, rule in self.expect.items():
             if rule.withholds and not self.keys:
                 raise Misfit(f"`quarantine` by {rule.kind} needs `keys`: a key is what it withholds", "expect", name, "else")
+        self._agree_on_erase()
         for found, *place in misfits(self, self):
             raise Misfit(found, *place)
         if self.partitions > 1:
@@ -227,6 +232,11 @@ class Table(Applying, Cleaning):
             raise Misfit("`every` is a sweep's", "deletes", "every")
         if self.odd_cursors == "read_once" and detect in ("sweep", "tracking") and self.sequence == self.cursor:
             raise Misfit("where keys can go, rows without their cursor need another `sequence_by`", "odd_cursors")
+
+    def _agree_on_erase(self) -> None:
+        for person, said in self.erase.items():
+            if said.on_erase == "keep" and set(said.columns) & set(self.silver_keys):
+                raise Misfit("rows cannot stay without their key; say `on_erase: delete`", "erase", person, "on_erase")
 
     def _agree_on_partitions(self) -> None:
         name = self.range_column

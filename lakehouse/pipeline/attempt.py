@@ -103,6 +103,6 @@ def _describe(lake: Lake, done: Step) -> None:
         return
     done.reads = "adoption" if read.adopted else "backfill" if read.past else "refresh" if read.whole else "window"
     done.mode, done.extracted_at = read.table.mode, read.extracted_at
-    done.rows_in = read.rows
+    done.rows_in, done.suppressed = read.rows, read.suppressed
     if not (done.window and done.window.get("from")):  # a heal from some cursor value on says so itself
         done.window = read.window.facts()

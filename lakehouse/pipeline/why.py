@@ -45,7 +45,7 @@ def why(lake: Lake, name: str, words: Sequence[str]) -> Life:
     Raises:
         UsageError: There is no such table, it has no keys or no rows yet, or the words are no values of its keys.
     """
-    metadata = _table(lake, name)
+    metadata = keyed_table(lake, name)
     bronze = lake.table("bronze", metadata.name)
     if bronze is None:
         raise UsageError(
@@ -62,7 +62,21 @@ def why(lake: Lake, name: str, words: Sequence[str]) -> Life:
     return life
 
 
-def _table(lake: Lake, name: str) -> Metadata:
+def key_of(lake: Lake, metadata: Metadata, bronze: Table, words: Sequence[str]) -> dict[str, Any]:
+    """The values of a table's keys that these words name, by the columns of silver, as silver writes them.
+
+    Raises:
+        UsageError: The words are no values of its keys.
+    """
+    return _Row(lake, metadata, bronze, words).key
+
+
+def keyed_table(lake: Lake, name: str) -> Metadata:
+    """The table that `silver.<table>` or `<table>` names.
+
+    Raises:
+        UsageError: There is none, or it has no keys.
+    """
     layer, dot, bare = name.rpartition(".")
     tables = lake.catalog.tables
     if bare in tables and (not dot or layer in LAYERS):

@@ -188,6 +188,9 @@ class Corrections:
         self.moved = Moved.between(self._before, self.now, 0 if silver is None else silver.number(consumed("bronze", name)) or 0)
         self.proposed = pl.DataFrame([each.pointer for each in proposed], schema=frame(POINTERS).schema, orient="row")
         self._bronze = bronze
+        pending = {each.value.get("erasure") for each in said if each.batch_of > done}
+        erasure, condition = lake.spoken_of.get(name, ("", None))
+        self._narrow = condition if pending == {erasure} else None
 
     @property
     def rows(self) -> Rows:
@@ -197,9 +200,9 @@ class Corrections:
     @property
     def states(self) -> tuple[pl.LazyFrame, pl.LazyFrame]:
         """The rows that moved, as silver has consumed them and as they are now, with `_row_hash`."""
-        before, now = (
-            self.moved.among(Rows(source(self._bronze), state).of_batches(self.moved.all_batches)) for state in (self._before, self.now)
-        )
+        rows, narrow = source(self._bronze), self._narrow
+        some = rows if narrow is None else lambda above, upto: rows(above, upto).filter(narrow)
+        before, now = (self.moved.among(Rows(some, state).of_batches(self.moved.all_batches)) for state in (self._before, self.now))
         return before, now
 
 

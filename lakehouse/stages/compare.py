@@ -17,6 +17,7 @@ from lakehouse.model.measure import Axis, Span, bucket
 from lakehouse.model.reconciliation import FIRST_KEYS, Difference, Reconciled
 from lakehouse.model.run import Cursor, Odd, Window, following
 from lakehouse.model.types import INTEGERS
+from lakehouse.quality.suppression import without_erased
 from lakehouse.sources.measure import Measured
 from lakehouse.transform import kernels
 from lakehouse.transform.arrow import arrow_schema, lake_type
@@ -283,7 +284,8 @@ class _Comparison:
 
     def _rows(self, condition: exp.Expr) -> Iterator[pa.RecordBatch]:
         self._report.statements += 1
-        return self._lake.while_on(self._database.read(self._what, self._window, only=condition))
+        rows = self._lake.while_on(self._database.read(self._what, self._window, only=condition))
+        return without_erased(self._lake, self._table.name, rows, self._report)
 
 
 def _widened(what: Described, agreed: Agreement) -> dict[str, tuple[SourceColumn, DataType]]:

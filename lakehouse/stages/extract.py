@@ -13,6 +13,7 @@ from lakehouse.model.cursor import TIMES, with_type
 from lakehouse.model.extraction import Extraction
 from lakehouse.model.run import Cursor, Odd, Window
 from lakehouse.model.types import INTEGERS
+from lakehouse.quality.suppression import without_erased
 from lakehouse.transform import kernels
 from lakehouse.transform.custody import marks, out_of_step
 from lakehouse.transform.cut import odd_from, sorted_out
@@ -63,7 +64,7 @@ def extract(lake: Lake, table: Table, *, full_refresh: bool = False, past: Windo
     extraction.complete = table.mode == "snapshot" and lake.sample is None
     extraction.replaces = table.replace_partitions if lake.sample is None else ()
     rows = _changed(lake, database, what, extraction) if table.mode == "change_tracking" else database.read(what, window)
-    extraction.stream = _observed(lake.while_on(rows), extraction)
+    extraction.stream = _observed(without_erased(lake, table.name, lake.while_on(rows), extraction), extraction)
     lake.extractions[table.name] = extraction
     return extraction
 
@@ -86,7 +87,7 @@ def reread(lake: Lake, table: Table, keys: pa.Table) -> Extraction:
     extraction = Extraction(table, what.types, window, _observed_at(lake, table), iter(()), keys=keys.num_rows, step="heal")
     named = Measured(database, what).having(keys)
     rows = (batch for condition, some in named for batch in _having(database.read(what, window, only=condition), some))
-    extraction.stream = _observed(lake.while_on(rows), extraction)
+    extraction.stream = _observed(without_erased(lake, table.name, lake.while_on(rows), extraction), extraction)
     return extraction
 
 

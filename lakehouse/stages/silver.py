@@ -206,8 +206,7 @@ class Folding:
     def taken_of(self, keys: pl.DataFrame) -> pl.LazyFrame:
         """Those of these keys; where silver writes keys as bronze does, no other row is cleaned and judged for it."""
         own, silver = list(self.metadata.keys), list(self.roles.keys)
-        keeps = self._rowwise.keeps_keys and not set(own) & set(self._sealed)
-        if not ((self._rowwise.needed or self._sealed) and keeps):
+        if not self._rowwise.keeps_keys or set(own) & set(self._sealed):
             return self.taken().join(keys.lazy(), on=silver, how="semi")
         rows = self._rows.where(lambda rows: rows.join(keys.lazy(), left_on=own, right_on=silver, how="semi"))
         return taken(self.roles.of(self._planned(rows), self.quality.reason))

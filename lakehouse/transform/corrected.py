@@ -45,8 +45,8 @@ class Corrected:
         """What these corrections of one table make of rows with bronze's columns."""
         held = standing(corrections)
         undone = frozenset(each.batch for each in held if each.kind == "undo" and each.row_hash is None and each.batch is not None)
-        out = [(*each.pointer, each.id) for each in held if each.kind in ("fix", "drop") and each.pointer is not None]
-        fixes = [each for each in held if each.kind == "fix"]
+        out = [(*each.pointer, each.id) for each in held if each.kind in ("fix", "drop", "erase") and each.pointer is not None]
+        fixes = [each for each in held if each.kind in ("fix", "erase") and each.pointer is not None]
         return cls(undone, pl.DataFrame(out, schema=frame(STANDING).schema, orient="row"), _rows(fixes, bronze))
 
     @property
