@@ -72,6 +72,11 @@ class Table:
         return self._delta.version()
 
     @property
+    def identity(self) -> str:
+        """What tells this table from another one that is made anew at its place."""
+        return str(self._delta.metadata().id)
+
+    @property
     def schema(self) -> pa.Schema:
         """The table's Arrow schema."""
         return pa.schema(self._delta.schema().to_arrow())
@@ -126,14 +131,8 @@ class Table:
         schema = pl.Schema(pl.from_arrow(self.schema.empty_table()).schema)  # type: ignore[union-attr]  # a table gives a frame
         if not chosen:
             return pl.LazyFrame(schema=schema if paths_as is None else {**schema, paths_as: pl.String()})
-        return pl.scan_parquet(
-            chosen,
-            schema=schema,
-            missing_columns="insert",
-            include_file_paths=paths_as,
-            glob=False,
-            **self._home.scanning(),
-        )
+        reached = self._home.scanning()
+        return pl.scan_parquet(chosen, schema=schema, missing_columns="insert", include_file_paths=paths_as, glob=False, **reached)
 
     def read(self, files: Iterable[LiveFile]) -> pa.Table:
         """The rows of some of its files with the table's own columns and types; for small ones, since all are held.
@@ -146,11 +145,8 @@ class Table:
             try:
                 rows.append(read_file(self._home.store(), file.path, schema))
             except (BaseError, OSError, pa.ArrowException) as exc:
-                raise StorageError(
-                    f"a data file cannot be read: {reason(exc)}",
-                    where=f"{self.name}: {file.path}",
-                    next_step="Restore it from a copy.",
-                ) from exc
+                where = f"{self.name}: {file.path}"
+                raise StorageError(f"a data file cannot be read: {reason(exc)}", where=where, next_step="Restore it from a copy.") from exc
         return pa.concat_tables(rows) if rows else schema.empty_table()
 
     def history(self, limit: int | None = None) -> list[dict[str, Any]]:
@@ -291,8 +287,10 @@ class Table:
         self.refresh()
 
 
-def open_table(place: Place, name: str, effects: Effects, turn: Turn | None = None) -> Table | None:
+def open_table(place: Place, name: str, effects: Effects, turn: Turn | None = None, version: int | None = None) -> Table | None:
     """A handle on the table at a place, or None where there is none; with a `turn` one run at a time writes it.
+
+    Of an older `version`, its log is read up to there and no further: that costs no more than the newest.
 
     Raises:
         StorageError: There is one, but it cannot be read, or the place can never be reached.
@@ -300,15 +298,12 @@ def open_table(place: Place, name: str, effects: Effects, turn: Turn | None = No
     place.require_there()
     try:
         options = place.options()
-        return Table(place, name, DeltaTable(place.uri, storage_options=options or None), options, effects=effects, turn=turn)
+        return Table(place, name, DeltaTable(place.uri, version, options or None), options, effects=effects, turn=turn)
     except TableNotFoundError:
         return None
     except (DeltaError, OSError) as exc:
-        raise StorageError(
-            f"the table cannot be opened: {reason(exc)}",
-            where=name,
-            next_step="Look at its _delta_log folder.",
-        ) from exc
+        which = "the table" if version is None else f"version {version} of the table"
+        raise StorageError(f"{which} cannot be opened: {reason(exc)}", where=name, next_step="Look at its _delta_log folder.") from exc
 
 
 def create_table(place: Place, name: str, schema: pa.Schema, effects: Effects, turn: Turn | None = None) -> Table:
