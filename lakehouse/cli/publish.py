@@ -44,7 +44,7 @@ def publish(
     if output is Format.JSON:
         print_json({"published": made is not None, **(newest[0] if newest else {})})
     elif made is None:
-        sys.stdout.write(f"Nothing to publish: readers see gold as it stands, by star {newest[0]['star'] if newest else '?'}.\n")
+        sys.stdout.write(f"Nothing to publish: readers see gold as it stands, by star {newest[0]['star']}.\n")
     else:
         back = f", the tables of star {made.same_as} again" if made.same_as else ""
         sys.stdout.write(f"Star {made.star} is published{back}: {', '.join(newest[0]['changed']) or 'no table'} changed.\n")

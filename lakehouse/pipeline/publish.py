@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lakehouse.errors import ConflictError, LakehouseError, StorageError, UsageError
 from lakehouse.layout import consumed
 from lakehouse.model.manifest import Manifest, TableVersion
-from lakehouse.model.run import Step
+from lakehouse.model.run import Run, Step
 from lakehouse.pipeline.attempt import facts
 from lakehouse.storage.stars import version_of
 
@@ -52,10 +52,25 @@ def step(lake: Lake, nodes: Iterable[str]) -> Step | None:
             return None
         done = Step(STEP, STAR, "skipped", error={"kind": "Skipped", "message": held})
         if star is not None:
-            warned = {judged.check: judged.rows for judged in star.checks if judged.rows}
-            done = Step(STEP, STAR, "success", version=star.star, version_before=star.previous, failed_checks=warned)
+            done = _done(star)
     done.seconds = round(time.monotonic() - begun, 3)
     return done
+
+
+def _done(star: Manifest) -> Step:
+    warned = {judged.check: judged.rows for judged in star.checks if judged.rows}
+    return Step(step_of(star), STAR, "success", version=star.star, version_before=star.previous, failed_checks=warned)
+
+
+def step_of(star: Manifest) -> str:
+    """The step that published a star."""
+    return STEP if star.same_as is None else "rollback"
+
+
+def _recorded(lake: Lake, star: Manifest) -> Manifest:
+    """A star that was published by hand, with the ledger told of it."""
+    lake.ledger.record(Run(lake.run_id, "success", lake.now(), steps=[_done(star)], metadata=lake.catalog.digest()))
+    return star
 
 
 def publish(lake: Lake) -> Manifest | None:
@@ -65,14 +80,14 @@ def publish(lake: Lake) -> Manifest | None:
         QualityError: A check fails: readers keep the star they have.
         StorageError: Tables do not fit together, or the lake cannot be read or written.
         ConflictError: Other runs published again and again meanwhile.
-        UsageError: The project has no models.
+        UsageError: There are no gold tables.
     """
-    if not lake.catalog.models:
-        raise UsageError("there is nothing to publish", expected="models", next_step="Describe one in metadata/models/.")
+    if not _versions(lake):
+        raise UsageError("gold has no tables yet", next_step="`lakehouse run` builds and publishes them.")
     star, held = _publish(lake, by_hand=True)
     if held:
         raise StorageError(held, where=STAR, next_step="`lakehouse run` brings gold up to date.")
-    return star
+    return star if star is None else _recorded(lake, star)
 
 
 def rollback(lake: Lake, to: int | None = None) -> Manifest:
@@ -81,7 +96,7 @@ def rollback(lake: Lake, to: int | None = None) -> Manifest:
     Gold itself stays as it is. A run that changes gold publishes from there; one that changes nothing leaves the star rolled back.
 
     Raises:
-        UsageError: There is no such star, or readers see its tables already.
+        UsageError: There is no such star, or it is the one that readers see.
         StorageError: A version that it names is gone.
         BusyError: Stars are being retired.
     """
@@ -101,7 +116,7 @@ def rollback(lake: Lake, to: int | None = None) -> Manifest:
                 star, lake.run_id, lake.now(), target.tables, numbers[-1], target.checks, same_as=same_as, passed_over=passed_over
             )
             if lake.stars.put(made):
-                return made
+                return _recorded(lake, made)
     finally:
         turn.give_back()
     raise _crowded()
@@ -137,7 +152,7 @@ def _publish(lake: Lake, *, by_hand: bool) -> Outcome:
         if attempt or _is_stale(lake, old):
             _look_again(lake)  # after the star was read, so what is found now is not older than it
         versions = _versions(lake)
-        if versions == old or (standing is not None and standing.passed_over == versions and not by_hand):
+        if versions == old or (not by_hand and _is_known(versions, standing)):
             return Outcome()
         tables, held = _choose(lake, versions, old)
         if tables == old:
@@ -148,6 +163,13 @@ def _publish(lake: Lake, *, by_hand: bool) -> Outcome:
         if lake.stars.put(made):
             return Outcome(made)
     raise _crowded()
+
+
+def _is_known(versions: Versions, standing: Manifest | None) -> bool:
+    """Whether a run has nothing new for readers: a model that is gone leaves with the next star, and what was passed over stays so."""
+    return versions.items() <= (standing.tables.items() if standing else {}.items()) or (
+        standing is not None and standing.passed_over == versions
+    )
 
 
 def _crowded() -> ConflictError:
