@@ -149,7 +149,7 @@ def _publish(lake: Lake, *, by_hand: bool) -> Outcome:
     for attempt in range(ATTEMPTS):
         previous, standing = _standing(lake, by_hand=by_hand)
         old = {} if standing is None else standing.tables
-        if attempt or _is_stale(lake, old):
+        if attempt or _is_stale(lake, {**old, **(standing.passed_over if standing else {})}):
             _look_again(lake)  # after the star was read, so what is found now is not older than it
         versions = _versions(lake)
         if versions == old or (not by_hand and _is_known(versions, standing)):
@@ -193,7 +193,7 @@ def _standing(lake: Lake, *, by_hand: bool) -> tuple[int | None, Manifest | None
 
 
 def _is_stale(lake: Lake, old: Versions) -> bool:
-    """Whether readers see a newer version of a table, or another table, than this run's handle shows."""
+    """Whether the newest star knows a newer version of a table, or another table, than this run's handle shows."""
     for name in old.keys() & lake.catalog.models.keys():
         table = lake.table("gold", name)
         if table is not None and (table.identity != old[name].id or table.version < old[name].version):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 
 from lakehouse import Lakehouse
@@ -19,6 +20,7 @@ FILES = {
     "metadata/models/total.yml": "kind: aggregate\nkeys: customer_key\n",
     "sql/gold/total.sql": "select customer_key, max(amount) as amount from gold.fact_order group by customer_key\n",
 }
+PAUSE = 0.02
 START = """
 insert into customers values (1, '1', '2026-01-01 00:00:00'), (2, '1', '2026-01-01 00:00:00');
 insert into orders values (1, 1, 1, '2026-01-02 00:00:00'), (2, 2, 1, '2026-01-02 00:00:00');
@@ -55,6 +57,7 @@ def main(project: Path) -> None:
     while not (project / "stop").exists():
         found = sorted(seen(house))
         looks += 1
+        time.sleep(PAUSE)
         if not marks or marks[-1] != found:
             marks.append(found)
     sys.stdout.write(json.dumps({"looks": looks, "marks": marks}))

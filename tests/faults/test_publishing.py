@@ -113,6 +113,16 @@ def test_a_fault_at_every_effect_of_a_publish(
         record_property(COUNTED, ("a folder", f"publish by {act}", kind, len(story.struck)))
 
 
+def test_what_a_reader_would_see_in_the_middle_of_a_run(tmp_path: Path) -> None:
+    project, looks = make(tmp_path), list[tuple[set[int], set[int]]]()
+    house = open_shop(project)
+    require_success(house)
+    mark(project, 2)
+    require_success(house, progress=lambda _: looks.append((seen(house, staged=True), seen(house))))
+    assert [published for _, published in looks] == [{1}] * (len(looks) - 1) + [{2}]
+    assert {1, 2} in [staged for staged, _ in looks]
+
+
 @pytest.mark.parametrize("publishes", [PUBLISHES, pytest.param(PUBLISHES_IN_LONG, marks=pytest.mark.long)])
 def test_a_reader_in_another_process_sees_one_star_at_a_time(tmp_path: Path, publishes: int) -> None:
     project = make(tmp_path)
