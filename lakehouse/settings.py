@@ -100,6 +100,12 @@ class Settings(BaseModel):
     tables_at_once: int = Field(default=1, ge=1, le=64)
     """`LAKEHOUSE_TABLES_AT_ONCE`: how many tables and models a run brings up to date side by side."""
 
+    openlineage: str = ""
+    """`LAKEHOUSE_OPENLINEAGE`: a file (below the project) or the URL of a server to which each run is told as OpenLineage events."""
+
+    openlineage_key: SecretStr | None = None
+    """`LAKEHOUSE_OPENLINEAGE_KEY`: the server's API key."""
+
     clock: Annotated[datetime, AfterValidator(_utc)] | None = None
     """`LAKEHOUSE_CLOCK`: an ISO instant that stands for "now", here and in the source; for tests and replays."""
 

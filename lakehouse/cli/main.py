@@ -160,6 +160,7 @@ COMMANDS: dict[str, Callable[..., None] | str] = {
     "quality": "quality.quality",
     "rejects": "rejects.rejects",
     "why": "why.why",
+    "lineage": "lineage.lineage",
     "test": "test.cases",
     "publish": "publish.publish",
     "status": status,
