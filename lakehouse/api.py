@@ -10,16 +10,18 @@ from lakehouse.lake import Lake
 from lakehouse.layout import lake_uri
 from lakehouse.pipeline.backfill import backfill
 from lakehouse.pipeline.plan import plan
+from lakehouse.pipeline.publish import publish, rollback
 from lakehouse.pipeline.read import query, scan
 from lakehouse.pipeline.run import run
 from lakehouse.pipeline.sandbox import sandbox
+from lakehouse.pipeline.stars import Shown, listed
 from lakehouse.pipeline.status import history, status
 from lakehouse.pipeline.stream import stream
 from lakehouse.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from datetime import timedelta
+    from datetime import date, datetime, timedelta
     from threading import Event
 
     import polars as pl
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from lakehouse.model.erasing import Erasure
     from lakehouse.model.life import Life
     from lakehouse.model.lineage import Lineage
+    from lakehouse.model.manifest import Manifest
     from lakehouse.model.reconciliation import Reconciliation
     from lakehouse.model.run import Cursor, Run
     from lakehouse.model.sample import Sample
@@ -362,17 +365,23 @@ class Lakehouse(Acts):
         with self._lake() as lake:
             return reject(lake, table, pointer)
 
-    def scan(self, name: str) -> pl.LazyFrame:
-        """The rows of `layer.table`, lazy.
+    def scan(self, name: str, *, star: int | None = None, as_of: datetime | date | None = None, staged: bool = False) -> pl.LazyFrame:
+        """The rows of `layer.table`, lazy; of gold in the published star, or as `sql` says.
 
         Raises:
-            UsageError: There is no such table.
+            UsageError: There is no such table or star.
         """
         with self._lake() as lake:
-            return scan(lake, name)
+            return scan(lake, name, self._shown(lake, star, as_of, staged=staged))
 
-    def sql(self, text: str) -> pl.DataFrame:
+    def sql(self, text: str, *, star: int | None = None, as_of: datetime | date | None = None, staged: bool = False) -> pl.DataFrame:
         """The result of one SELECT over `bronze.x`, `silver.x`, `rejects.x`, `gold.y`, and `ledger.windows`, `runs`, `steps`, `quality`.
+
+        Args:
+            text: The SELECT.
+            star: Gold as it was published by this number, in the place of the newest star.
+            as_of: Gold as readers saw it at this time; a day means its beginning, in UTC.
+            staged: Gold as it was built last, published or not.
 
         Raises:
             UsageError: It is no single SELECT, or names what is not there.
@@ -380,4 +389,33 @@ class Lakehouse(Acts):
         import polars as pl  # noqa: PLC0415  on the way out only
 
         with self._lake() as lake:
-            return pl.DataFrame(pl.from_arrow(query(lake, text)))
+            return pl.DataFrame(pl.from_arrow(query(lake, text, self._shown(lake, star, as_of, staged=staged))))
+
+    @staticmethod
+    def _shown(lake: Lake, star: int | None, as_of: datetime | date | None, *, staged: bool) -> Shown | None:
+        return None if star is None and as_of is None and not staged else Shown(lake, star=star, as_of=as_of, staged=staged)
+
+    def publish(self) -> Manifest | None:
+        """Publish gold as it stands, after its checks, also what a rollback passed over; None where readers see it already.
+
+        Raises:
+            QualityError: A check fails: readers keep the star they have.
+            StorageError: The tables of gold do not fit together, or cannot be read or written.
+        """
+        with self._lake() as lake:
+            return publish(lake)
+
+    def rollback(self, star: int | None = None) -> Manifest:
+        """Publish the tables of an older star again, by default of the one before; the new star.
+
+        Raises:
+            UsageError: There is no such star.
+            StorageError: A version that it names is gone.
+        """
+        with self._lake() as lake:
+            return rollback(lake, star)
+
+    def stars(self) -> list[dict[str, Any]]:
+        """The stars that are kept, the newest first: star, at, run_id, tables, changed, checks, warnings, same_as, shown."""
+        with self._lake() as lake:
+            return listed(lake)

@@ -18,6 +18,7 @@ from lakehouse.layout import (
     LEDGER,
     PERSONAL,
     REJECTS,
+    STARS,
     consumed,
     corrected,
     lake_uri,
@@ -37,6 +38,7 @@ from lakehouse.storage.leases import Leases, Turn
 from lakehouse.storage.opening import create_table, open_table
 from lakehouse.storage.place import Places
 from lakehouse.storage.process import require_address_space, require_not_forked
+from lakehouse.storage.stars import Stars
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -81,6 +83,7 @@ class Lake:
         run_id: The id of this run.
         effects: Counts every side effect.
         ledger: Where runs are recorded.
+        stars: What was published of gold.
         extractions: The newest read of each table.
         sample: How much of each table is read, where this is a lake of samples.
         done: When each (step, table) that is done every so often was last done; None until somebody asks.
@@ -97,6 +100,7 @@ class Lake:
     run_id: str
     effects: Effects
     ledger: Ledger
+    stars: Stars
     extractions: dict[str, Extraction] = field(default_factory=dict)
     sample: Sample | None = None
     done: dict[tuple[str, str], datetime] | None = None
@@ -135,7 +139,8 @@ class Lake:
         layers = layer_uris(lake_uri(settings.lake, project), settings.layer, project)
         effects, places = Effects(settings.fault), Places(settings.azure)
         ledger = Ledger(layers[LEDGER], layers[COMMITS], places, effects)
-        return cls(project, settings, load(project), layers, places, _new_id(), effects, ledger, sample=sample)
+        stars = Stars(places.at(layers[STARS]), effects)
+        return cls(project, settings, load(project), layers, places, _new_id(), effects, ledger, stars, sample=sample)
 
     def begin(self) -> None:
         """Start another run on the same handles, each read on to what other runs wrote meanwhile."""
@@ -238,6 +243,14 @@ class Lake:
                 return None
             self._tables[layer, name] = found
         return self._tables[layer, name]
+
+    def gold_at(self, name: str, version: int) -> Table | None:
+        """A handle for readers on an older version of a gold table; None where there is no such table."""
+        return open_table(self.places.at(table_uri(self.layers["gold"], name)), f"gold.{name}", self.effects, version=version)
+
+    def keeping_stars(self) -> Turn:
+        """The right to take versions away from stars, or to publish older ones again, which one process at a time has."""
+        return Turn(self._leases, self.stars.place, STARS)
 
     def _open(self, layer: str, name: str) -> Table | None:
         require_not_forked()

@@ -24,6 +24,8 @@ CORRECTIONS = "_corrections"
 """The table of bronze in which people's corrections of all tables stand."""
 AUDIT = "_audit"
 """Beside the layers: what people did, line by line, each one chained to the one before it by its hash."""
+STARS = "_stars"
+"""Beside the layers: a small file for each published star, `<lake>/_stars/000000000007.json`."""
 COLUMN = re.compile(r"^[A-Za-z][A-Za-z0-9_]{0,62}\Z")
 NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}\Z")
 
@@ -119,6 +121,7 @@ _AZURE = re.compile(
     r"(?:abfss?|az)://(?P<container>[a-z0-9][a-z0-9-]{1,61}[a-z0-9])(?:@(?P<account>[a-z0-9]{3,24})\.dfs\.core\.windows\.net)?"
     r"(?P<path>(?:/[A-Za-z0-9_=][A-Za-z0-9._=-]*)*)/*\Z"
 )
+_STAR = re.compile(r"([0-9]{12})\.json\Z")
 _ACCOUNT = re.compile(r"(?<=\w)@[a-z0-9]+\.dfs\.core\.windows\.net")
 AZURE_FORM = "abfss://container@account.dfs.core.windows.net/path, abfss://container/path or az://container/path, of plain names"
 
@@ -145,12 +148,12 @@ def lake_uri(given: str, project: Path, setting: str = "LAKEHOUSE_LAKE") -> str:
 
 
 def layer_uris(lake: str, given: Mapping[Layer, str], project: Path) -> dict[str, str]:
-    """Where each layer, the ledger and the commits' records live: `<lake>/<layer>`, or where a setting says.
+    """Where each layer, the ledger, the commits' records and the stars live: `<lake>/<layer>`, or where a setting says.
 
     Raises:
         UsageError: A setting is no place, or two of them share one.
     """
-    found: dict[str, str] = {name: f"{lake}/{name}" for name in (LEDGER, COMMITS, AUDIT, ERASURES)} | {REJECTS: f"{lake}/_{REJECTS}"}
+    found: dict[str, str] = {name: f"{lake}/{name}" for name in (LEDGER, COMMITS, AUDIT, ERASURES, STARS)} | {REJECTS: f"{lake}/_{REJECTS}"}
     for layer in LAYERS:
         found[layer] = lake_uri(given[layer], project, f"LAKEHOUSE_LAYER__{layer.upper()}") if layer in given else f"{lake}/{layer}"
         for other, there in found.items():
@@ -173,6 +176,21 @@ def overlap(one: str, other: str) -> bool:
 def table_uri(layer: str, table: str) -> str:
     """Where one table lives: `<layer>/<table>`."""
     return f"{layer}/{table}"
+
+
+def star_file(star: int) -> str:
+    """The name of a published star's manifest.
+
+    >>> star_file(7)
+    '000000000007.json'
+    """
+    return f"{star:012}.json"
+
+
+def star_number(file: str) -> int | None:
+    """The star whose manifest has this name; None where it is none's."""
+    found = _STAR.match(file)
+    return int(found[1]) if found else None
 
 
 def folder_of(uri: str) -> str:

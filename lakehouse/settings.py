@@ -98,6 +98,12 @@ class Settings(BaseModel):
     """`LAKEHOUSE_WAIT_SECONDS`: how long a run waits for another one that is writing the same table; longer than the seconds of a lease,
     or one that died on another machine is not outlived."""
 
+    star_days: float = Field(default=30, ge=0, le=36_500)
+    """`LAKEHOUSE_STAR_DAYS`: for how many days back readers can choose the star of any time; older ones are forgotten by maintenance."""
+
+    stars_kept: int = Field(default=10, ge=1)
+    """`LAKEHOUSE_STARS_KEPT`: so many of the newest stars are kept however old they are."""
+
     tables_at_once: int = Field(default=1, ge=1, le=64)
     """`LAKEHOUSE_TABLES_AT_ONCE`: how many tables and models a run brings up to date side by side."""
 

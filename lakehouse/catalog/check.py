@@ -196,7 +196,8 @@ def check_circles(reading: Reading, catalog: Catalog) -> None:
 
 def check_columns(reading: Reading, catalog: Catalog) -> None:
     """Every column that a SELECT names is there, as far as the tables declare theirs."""
-    for name, select in catalog.selects.items():
+    texts = {f"sql/gold/{name}.sql": select for name, select in catalog.selects.items()}
+    for file, select in {**texts, **{f"sql/checks/{name}.sql": check.select for name, check in catalog.checks.items()}}.items():
         columns: dict[tuple[str, str], dict[str, str]] = {}
         for layer, table in select.reads:
             if layer == "silver" and table in catalog.tables and catalog.tables[table].columns:
@@ -214,4 +215,4 @@ def check_columns(reading: Reading, catalog: Catalog) -> None:
                 ]
                 columns[layer, table] = dict.fromkeys(names, "unknown")
         if len(columns) == len(select.reads) and (what := unknown_column(select, columns)):
-            reading.faults.append(Fault(f"sql/gold/{name}.sql", 1, "", what))
+            reading.faults.append(Fault(file, 1, "", what))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import sqlglot
 from sqlglot import exp
@@ -54,6 +54,24 @@ class Select:
     text: str
     reads: tuple[tuple[str, str], ...]
     columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A check of the star.
+
+    Attributes:
+        select: Gives the rows that are wrong.
+        otherwise: What becomes of the star when there are such: `fail` keeps the old one, `warn` only tells.
+    """
+
+    select: Select
+    otherwise: Literal["fail", "warn"]
+
+    @property
+    def words(self) -> str:
+        """All that says what it does."""
+        return f"{self.otherwise}: {self.select.text}"
 
 
 def parse_select(text: str) -> tuple[Select | None, list[tuple[int, str]]]:

@@ -89,11 +89,18 @@ def query(
     sql: Annotated[
         str, typer.Argument(help="One SELECT over bronze.x, silver.x, rejects.x, gold.y and ledger.windows, runs, steps, quality.")
     ],
+    star: Annotated[int | None, typer.Option("--star", min=1, help="Gold as it was published by this number.")] = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="Gold as readers saw it then: an instant, or a day, which means its beginning (UTC).")
+    ] = None,
+    staged: Annotated[bool, typer.Option("--staged", help="Gold as it was built last, published or not.")] = False,
     project: Project = Path(),
     output: Output = Format.TEXT,
 ) -> None:
-    """Ask the lake in SQL."""
-    rows = open_house(project).sql(sql)
+    """Ask the lake in SQL; gold is the star that was published last, or another one that is named."""
+    from lakehouse.cli.publish import instant
+
+    rows = open_house(project).sql(sql, star=star, as_of=instant("--as-of", as_of), staged=staged)
     if output is Format.JSON:
         print_json(rows.to_dicts())
     else:
@@ -144,6 +151,7 @@ COMMANDS: dict[str, Callable[..., None] | str] = {
     "reveal": "reveal.reveal",
     "lineage": "lineage.lineage",
     "test": "test.cases",
+    "publish": "publish.publish",
     "status": status,
     "query": query,
     "history": "history.history",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lakehouse.errors import StorageError, UsageError
 from lakehouse.model.run import Run, Step
+from lakehouse.pipeline import publish
 from lakehouse.pipeline.abreast import abreast
 from lakehouse.pipeline.attempt import attempt, facts
 from lakehouse.pipeline.signals import heard
@@ -52,7 +53,7 @@ def walk(
     nodes, above = list(nodes), above or lake.catalog.graph.above
     report = Run(lake.run_id, "success", lake.now(), metadata=lake.catalog.digest())
     begun = time.monotonic()
-    stopped = False
+    stopped, published = False, None
     tell = _teller(lake)
     lake.open_ahead(nodes)
     with heard() as told:
@@ -65,6 +66,7 @@ def walk(
             else:
                 abreast({node: above(node) for node in nodes}, works.do, lake.settings.tables_at_once, lake.sit)
             report.status = works.status()
+            published = publish.step(lake, nodes)
         except BaseException as exc:  # also who does the work, or is told of it, may break: what was committed stands in the report
             stopped = bool(told) or isinstance(exc, (KeyboardInterrupt, SystemExit))
             report.status = "interrupted" if stopped else "failed"
@@ -72,12 +74,23 @@ def walk(
         finally:
             with signals_wait():  # else a run that committed would leave no trace
                 report.steps += [step for node in nodes for step in works.steps(node)]
+                if published is not None:
+                    _add(report, published, progress)
                 report.seconds = round(time.monotonic() - begun, 3)
                 report.status = "interrupted" if told else report.status
                 if stopped or told or record(report):
                     _record(lake, report, progress)
                     tell(lake, report)
     return report
+
+
+def _add(report: Run, step: Step, progress: Progress | None) -> None:
+    """Add what a run did at its end, which may be all that it did, or all that failed."""
+    report.steps.append(step)
+    if step.status == "failed" or (step.status == "success" and report.status == "unchanged"):
+        report.status = step.status
+    if progress:
+        progress(step)
 
 
 def _teller(lake: Lake) -> Callable[[Lake, Run], None]:
@@ -200,11 +213,7 @@ def _record(lake: Lake, report: Run, progress: Progress | None) -> None:
         lake.ledger.judge(report.run_id, lake.now(), [finding for found in lake.findings.values() for finding in found])
         lake.ledger.record(report)
     except StorageError as exc:
-        step = Step("ledger", "steps", "failed", error=facts(exc))
-        report.steps.append(step)
-        report.status = "failed"
-        if progress:
-            progress(step)
+        _add(report, Step("ledger", "steps", "failed", error=facts(exc)), progress)
 
 
 def exit_code(report: Run) -> int:

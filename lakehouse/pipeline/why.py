@@ -13,6 +13,7 @@ from lakehouse.errors import UsageError
 from lakehouse.layout import BATCH, DELETE, EXTRACTED_AT, OP, REJECT, RUN_ID, VALID_FROM, consumed
 from lakehouse.model.life import Life, Observation
 from lakehouse.model.value import literal, typed
+from lakehouse.pipeline.stars import Shown
 from lakehouse.quality.corrections import Corrections, source
 from lakehouse.quality.planned import planned
 from lakehouse.storage.frames import to_batches
@@ -281,12 +282,13 @@ def _window(read: dict[str, Any]) -> dict[str, Any]:
 def _gold(lake: Lake, metadata: Metadata, key: dict[str, Any]) -> list[dict[str, Any]]:
     """The rows of each model that is keyed by the table's own keys, and how many rows of facts point to them."""
     found = []
+    shown = Shown(lake)
     for name, model in sorted(lake.catalog.models.items()):
         if ("silver", metadata.name) not in lake.catalog.reads(name) or model.kind == "aggregate":
             continue
         given = origins(lake.catalog.selects[name])
         own = {given[column]: value for column, value in key.items() if column in given}
-        gold = lake.table("gold", name)
+        gold = shown.table("gold", name)
         if gold is None or set(own) != set(model.keys):
             continue
         schema = gold.scan().collect_schema()
@@ -294,15 +296,15 @@ def _gold(lake: Lake, metadata: Metadata, key: dict[str, Any]) -> list[dict[str,
         rows = rows.sort(VALID_FROM, nulls_last=False) if model.history == "scd2" else rows
         condition = " and ".join(f"{quote(column)} = {literal(value)}" for column, value in own.items())
         sql = f"select * from gold.{name} where {condition}" + (f" order by {VALID_FROM}" if model.history == "scd2" else "")
-        found.append({"model": name, "rows": rows.to_dicts(), "used_by": _used_by(lake, model, rows), "sql": sql})
+        found.append({"model": name, "rows": rows.to_dicts(), "used_by": _used_by(lake, shown, model, rows), "sql": sql})
     return found
 
 
-def _used_by(lake: Lake, model: Model, rows: pl.DataFrame) -> list[dict[str, Any]]:
+def _used_by(lake: Lake, shown: Shown, model: Model, rows: pl.DataFrame) -> list[dict[str, Any]]:
     """How many rows of each fact point to each of these rows of a dimension."""
     found = []
     for fact, column in lake.catalog.referencing(model.name) if model.surrogate_key and not rows.is_empty() else ():
-        table = lake.table("gold", fact)
+        table = shown.table("gold", fact)
         if table is not None:
             keys = rows[model.surrogate_key or ""].to_list()
             counts = table.scan().filter(pl.col(column).is_in(keys)).group_by(column).len().collect()

@@ -84,6 +84,11 @@ class Table:
         return self._delta.version()
 
     @property
+    def identity(self) -> str:
+        """What tells this table from another one that is made anew at its place."""
+        return str(self._delta.metadata().id)
+
+    @property
     def schema(self) -> pa.Schema:
         """The table's Arrow schema."""
         return self._current.schema
@@ -134,14 +139,8 @@ class Table:
         schema = pl.Schema(pl.from_arrow(self.schema.empty_table()).schema)  # type: ignore[union-attr]  # a table gives a frame
         if not chosen:
             return pl.LazyFrame(schema=schema if paths_as is None else {**schema, paths_as: pl.String()})
-        return pl.scan_parquet(
-            chosen,
-            schema=schema,
-            missing_columns="insert",
-            include_file_paths=paths_as,
-            glob=False,
-            **self._home.scanning(),
-        )
+        reached = self._home.scanning()
+        return pl.scan_parquet(chosen, schema=schema, missing_columns="insert", include_file_paths=paths_as, glob=False, **reached)
 
     def read(self, files: Iterable[LiveFile]) -> pa.Table:
         """The rows of some of its files with the table's own columns and types; for small ones, since all are held.
@@ -154,11 +153,8 @@ class Table:
             try:
                 rows.append(read_file(self._home.store(), file.path, schema))
             except (BaseError, OSError, pa.ArrowException) as exc:
-                raise StorageError(
-                    f"a data file cannot be read: {reason(exc)}",
-                    where=f"{self.name}: {file.path}",
-                    next_step="Restore it from a copy.",
-                ) from exc
+                where = f"{self.name}: {file.path}"
+                raise StorageError(f"a data file cannot be read: {reason(exc)}", where=where, next_step="Restore it from a copy.") from exc
         return pa.concat_tables(rows) if rows else schema.empty_table()
 
     def history(self, limit: int | None = None) -> list[dict[str, Any]]:

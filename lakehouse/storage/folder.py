@@ -45,6 +45,22 @@ class Folder:
     def require_there(self) -> None:
         """A folder that is not there is made by the first table in it."""
 
+    def names(self) -> list[str]:
+        """The names of the files directly in it; none where it is not there.
+
+        Raises:
+            StorageError: It cannot be listed.
+        """
+        try:
+            with os.scandir(self.path) as entries:
+                return [entry.name for entry in entries if entry.is_file()]
+        except FileNotFoundError:
+            return []
+        except OSError as exc:
+            raise StorageError(
+                f"the folder cannot be listed: {exc.strerror}", where=self.path, next_step="Grant the right, or set LAKEHOUSE_LAKE."
+            ) from exc
+
     def make(self) -> None:
         """Make the folder and those above it, so that all of their names last.
 

@@ -28,11 +28,18 @@ CONFIGURATION: Mapping[str, str | None] = {
 
 
 def open_table(
-    place: Place, name: str, effects: Effects, turn: Turn | None = None, *, hidden: frozenset[str] = frozenset()
+    place: Place,
+    name: str,
+    effects: Effects,
+    turn: Turn | None = None,
+    version: int | None = None,
+    *,
+    hidden: frozenset[str] = frozenset(),
 ) -> Table | None:
     """A handle on the table at a place, or None where there is none; with a `turn` one run at a time writes it.
 
-    No statistics tell of `hidden` columns.
+    No statistics tell of `hidden` columns. Of an older `version`, its log is read up to there and no further: that costs no more than the
+    newest.
 
     Raises:
         StorageError: There is one, but it cannot be read, or the place can never be reached.
@@ -40,16 +47,13 @@ def open_table(
     place.require_there()
     try:
         options = place.options()
-        delta = DeltaTable(place.uri, storage_options=options or None)
+        delta = DeltaTable(place.uri, version, options or None)
         return Table(place, name, delta, options, effects=effects, turn=turn, hidden=hidden)
     except TableNotFoundError:
         return None
     except (DeltaError, OSError) as exc:
-        raise StorageError(
-            f"the table cannot be opened: {reason(exc)}",
-            where=name,
-            next_step="Look at its _delta_log folder.",
-        ) from exc
+        which = "the table" if version is None else f"version {version} of the table"
+        raise StorageError(f"{which} cannot be opened: {reason(exc)}", where=name, next_step="Look at its _delta_log folder.") from exc
 
 
 def create_table(

@@ -57,6 +57,13 @@ class Place(Protocol):
             StorageError: The account, the container or the credential is wrong.
         """
 
+    def names(self) -> list[str]:
+        """The names of the files directly in it, in no order; none where it is not there. Nothing is made.
+
+        Raises:
+            StorageError: It cannot be listed.
+        """
+
     def make(self) -> None:
         """Make the folder where folders are made.
 

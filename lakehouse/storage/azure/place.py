@@ -193,6 +193,19 @@ class AzurePlace:
             return exc
         return None
 
+    def names(self) -> list[str]:
+        """The names of the files directly in it; one look, a second one from five thousand on.
+
+        Raises:
+            StorageError: It cannot be listed.
+        """
+        try:
+            return [found["path"].rsplit("/", 1)[-1] for found in obstore.list_with_delimiter(self._files)["objects"]]
+        except BaseError as exc:
+            raise StorageError(
+                f"the folder cannot be listed: {reason(exc)}", where=self.uri, next_step="See that the lake can be read, then run again."
+            ) from exc
+
     def make(self) -> None:
         """Folders are names only; the container is not ours to make."""
 
