@@ -18,6 +18,8 @@ from lakehouse.model.correction import Correction, Pointer
 from lakehouse.model.erasing import Erasure
 from lakehouse.model.run import Commit, Run, Step
 from lakehouse.pipeline import certificate, person
+from lakehouse.pipeline.audit import audited
+from lakehouse.pipeline.publish import leave_newest
 from lakehouse.pipeline.rebuild import keep_commits
 from lakehouse.pipeline.run import gold, silver
 from lakehouse.pipeline.walk import walk
@@ -69,13 +71,15 @@ def erase(
     if not found.held and (number := certificate.number_of(lake, act.id)) is not None:
         found.status, found.certificate = "already", number
     elif not dry_run:
-        act.remember()
-        found.redacted = act.redact()
-        act.fold(progress)
-        act.rewrite(progress)
-        found.redacted += act.forget_pointers()
-        found.retired = act.retire()
-        found.status, found.certificate = "erased", act.certify()
+        with audited(lake, "erase", what=act.metadata.name, why=why) as told:
+            act.remember()
+            found.redacted = act.redact()
+            act.fold(progress)
+            act.rewrite(progress)
+            found.redacted += act.forget_pointers()
+            found.retired = act.retire()
+            found.status, found.certificate = "erased", act.certify()
+            told.counts["certificate"] = found.certificate
     found.seconds = round(time.monotonic() - begun, 3)
     return found
 
@@ -323,7 +327,7 @@ class _Act:
         ]
         places += [("gold", node) for node in self.nodes if node in lake.catalog.models]
         places.append(("bronze", CORRECTIONS))
-        retire_stars(lake, places)
+        leave_newest(lake)
         done = []
         for layer, name in places:
             turn = lake.turn(layer, name)
@@ -335,10 +339,6 @@ class _Act:
         """Write the certificate; its number."""
         about = {"table": self.metadata.name, "why": self.why, "by": self.lake.settings.who(), "erasure": self.id}
         return certificate.write(self.lake, self.secret, about, self.claims)
-
-
-def retire_stars(lake: Lake, tables: Sequence[tuple[str, str]]) -> None:
-    """Retire the published versions of the star that name older versions of these tables; a lake without manifests has none."""
 
 
 def _texts(claim: Claim) -> list[str]:

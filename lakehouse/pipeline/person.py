@@ -89,9 +89,12 @@ def _own(lake: Lake, metadata: Metadata, bronze: Table, key: dict[str, Any]) -> 
     plan = Rowwise(metadata, bronze.schema.append(pa.field(ROW_HASH, pa.string())))
     names = {metadata.named(name): name for name in metadata.keys}
     kinds = pl.DataFrame(pl.from_arrow(bronze.schema.empty_table())).schema
-    if not plan.needed or plan.keeps_keys:
+    protection = lake.protection(metadata)
+    sealed = protection is not None and bool(set(protection.sealed) & set(metadata.keys))
+    if not sealed and (not plan.needed or plan.keeps_keys):
         return pl.DataFrame({names[name]: pl.Series([value]).cast(kinds[names[name]]) for name, value in key.items()})
-    rows = planned(with_pointer(bronze.scan()), plan, lake.engine)
+    rows = with_pointer(bronze.scan())
+    rows = planned(rows if protection is None else protection.opening(rows), plan, lake.engine)
     schema = rows.collect_schema()
     own = rows.filter([pl.col(name) == pl.lit(value).cast(schema[name]) for name, value in key.items()]).select(BATCH, ROW_HASH).collect()
     return with_pointer(bronze.scan()).join(own.lazy(), on=[BATCH, ROW_HASH], how="semi").select(metadata.keys).unique().collect()

@@ -7,6 +7,7 @@ commits: each says how far it had read the tables that it was built from.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from lakehouse.errors import ConflictError, LakehouseError, StorageError, UsageError
@@ -14,6 +15,7 @@ from lakehouse.layout import consumed
 from lakehouse.model.manifest import Manifest, TableVersion
 from lakehouse.model.run import Run, Step
 from lakehouse.pipeline.attempt import facts
+from lakehouse.pipeline.audit import audited
 from lakehouse.storage.stars import version_of
 
 if TYPE_CHECKING:
@@ -115,11 +117,38 @@ def rollback(lake: Lake, to: int | None = None) -> Manifest:
             made = Manifest(
                 star, lake.run_id, lake.now(), target.tables, numbers[-1], target.checks, same_as=same_as, passed_over=passed_over
             )
-            if lake.stars.put(made):
+            with audited(lake, "rollback", what=f"star {target.star}") as told:
+                told.failed = not lake.stars.put(made)
+            if not told.failed:
                 return _recorded(lake, made)
     finally:
         turn.give_back()
     raise _crowded()
+
+
+def leave_newest(lake: Lake) -> list[int]:
+    """Publish gold as it stands and forget all older stars, since what they read is about to go; which they were.
+
+    Where the checks refuse a new star, none is left: readers then see the newest version of each table, until one is published.
+
+    Raises:
+        BusyError: Somebody is going back to an older star at this moment.
+    """
+    turn = lake.keeping_stars()
+    taken = turn.take()
+    try:
+        _look_again(lake)
+        versions = _versions(lake)
+        if versions:
+            with suppress(LakehouseError):
+                _publish(lake, by_hand=True)
+        gone = [star for star in lake.stars.kept() if star.tables != versions]
+        for star in gone:
+            lake.stars.remove(star.star)
+        return [star.star for star in gone]
+    finally:
+        if taken:
+            turn.give_back()
 
 
 def _target(lake: Lake, numbers: list[int], to: int | None) -> int:

@@ -230,6 +230,22 @@ def _originals(lake: Lake, table: str, rejects: Pointed) -> pl.DataFrame:
     return with_pointer(rows).join(wanted.lazy(), on=POINTERS.names, how="semi").collect()
 
 
+def _require_not_personal(lake: Lake, table: str, rows: pl.DataFrame, edit: Edit) -> None:
+    """A correction is kept for ever and in clear, and nobody but the source has what stands behind a token."""
+    metadata = lake.catalog.tables[table]
+    held = {(row[BATCH], row[ROW_HASH]): row for row in rows.iter_rows(named=True)}
+    touched = set(edit.sql) & set(metadata.personal)
+    for row in edit.rows or ():
+        own = held.get((int(str(row[BATCH])), str(row[ROW_HASH])), {})
+        touched |= {name for name in metadata.personal if name in row and name in own and row[name] != own[name]}
+    if touched:
+        raise UsageError(
+            f"{', '.join(sorted(touched))} holds personal data, which a fix cannot give",
+            where=f"metadata/tables/{metadata.source}/{table}.yml",
+            next_step="Correct it in the source and run; leave the column as it is in an edited file.",
+        )
+
+
 def _edited(lake: Lake, table: str, rows: pl.DataFrame, edit: Edit) -> pl.DataFrame:
     """The rows with their new values.
 
@@ -240,6 +256,7 @@ def _edited(lake: Lake, table: str, rows: pl.DataFrame, edit: Edit) -> pl.DataFr
     assert bronze is not None  # noqa: S101  its rows were read
     schema = bronze.schema
     own = [name for name in schema.names if name not in TECHNICAL]
+    _require_not_personal(lake, table, rows, edit)
     made = dict(edit.sql)
     relation, given = "_rows", pl.DataFrame()
     if edit.rows:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lakehouse.catalog.personal import sharing
-from lakehouse.errors import LakehouseError, UsageError
+from lakehouse.errors import ContractError, LakehouseError, UsageError
 from lakehouse.layout import key_of
 from lakehouse.model.personal import CHECK_BITS
 
@@ -59,6 +59,7 @@ def rekeyed(lake: Lake, name: str, *, full_refresh: bool) -> list[Part]:
     """
 
     def act() -> Step:
+        _require_nobody_returns(lake, name, {change.column for change in turned})
         from lakehouse.stages.rekey import rekey  # noqa: PLC0415  loaded where there is personal data
 
         return rekey(lake, lake.catalog.tables[name])
@@ -67,9 +68,29 @@ def rekeyed(lake: Lake, name: str, *, full_refresh: bool) -> list[Part]:
         turned = lake.turned(lake.catalog.tables[name])
     except LakehouseError:
         return []  # the read of the source says the same, as its own failure
-    if not turned or (full_refresh and not all(change.can_be_made for change in turned)):
+    if not turned:
+        return []
+    if full_refresh and not all(change.can_be_made for change in turned):
+        _require_nobody_returns(lake, name, {change.column for change in turned})
         return []
     return [("rekey", act)]
+
+
+def _require_nobody_returns(lake: Lake, name: str, columns: set[str]) -> None:
+    """Erased people are known by hashes of what bronze had in the place of their keys: with other tokens they would come back."""
+    if not lake.corrected(name):
+        return
+    from lakehouse.quality.corrections import read  # noqa: PLC0415  loaded where people were erased
+    from lakehouse.quality.suppression import suppressed  # noqa: PLC0415  as above
+
+    entries = suppressed(said for said in read(lake.corrections(), name) if said.kind == "erase")
+    if known := sorted(columns & {column for entry in entries for column in entry.columns}):
+        table = lake.catalog.tables[name]
+        raise ContractError(
+            f"people were erased by {', '.join(known)}, and with other tokens in it the source would bring them back",
+            where=f"metadata/tables/{table.source}/{name}.yml",
+            next_step="Leave its protection as it was; rotate the keys of other columns.",
+        )
 
 
 def told(lake: Lake, name: str) -> dict[str, str]:
