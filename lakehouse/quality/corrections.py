@@ -18,7 +18,7 @@ from lakehouse.transform.corrected import POINTERS, Corrected, Moved, Rows
 from lakehouse.transform.rejects import frame
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from lakehouse.lake import Lake
     from lakehouse.storage.delta import Table
@@ -94,7 +94,10 @@ def undone(lake: Lake, name: str) -> frozenset[int]:
     """The batches of a table that are taken back."""
     if not lake.corrected(name):
         return frozenset()
-    held = standing(read(lake.corrections(), name))
+    return _taken_back(standing(read(lake.corrections(), name)))
+
+
+def _taken_back(held: Iterable[Correction]) -> frozenset[int]:
     return frozenset(each.batch for each in held if each.kind == "undo" and each.row_hash is None and each.batch is not None)
 
 
@@ -105,7 +108,7 @@ def counts(lake: Lake, name: str) -> tuple[int, int, int]:
         return 0, 0, 0
     done, upto = silver.number(consumed("bronze", name)) or 0, silver.number(corrected(name)) or 0
     held = standing(each for each in read(lake.corrections(), name) if each.batch_of <= upto)
-    out = sorted(each.batch for each in held if each.kind == "undo" and each.row_hash is None and each.batch is not None)
+    out = sorted(_taken_back(held))
     there = [each for each in held if each.batch not in out and (each.batch or 0) <= done]
     dropped = sum(int(each.value.get("copies", 1)) for each in there if each.kind == "drop")
     undone = int(source(bronze)(0, done).filter(pl.col(BATCH).is_in(out)).select(pl.len()).collect().item()) if out else 0
@@ -118,7 +121,8 @@ def lives(lake: Lake, name: str, rows: pl.LazyFrame) -> list[dict[str, Any]]:
     """Open rejects, and those that people repaired or dropped, each with its state, owner, age and who did it."""
     held = standing(read(lake.corrections(), name)) if lake.corrections() is not None else ()
     owners = {each.pointer: each.value.get("owner") for each in held if each.kind == "assign"}
-    mended = {each.pointer: each for each in held if each.kind in ("fix", "drop")}
+    out = _taken_back(held)
+    mended = {each.pointer: each for each in held if each.kind in ("fix", "drop") and each.batch not in out}
     found = [{**row, "state": "open"} for row in rows.collect().iter_rows(named=True)]
     listed = {(row[BATCH], row[ROW_HASH]) for row in found}
     bronze = lake.table("bronze", name)
