@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from lakehouse.model.case import Report
     from lakehouse.model.erasing import Erasure
     from lakehouse.model.life import Life
+    from lakehouse.model.lineage import Lineage
     from lakehouse.model.reconciliation import Reconciliation
     from lakehouse.model.run import Cursor, Run
     from lakehouse.model.sample import Sample
@@ -135,6 +136,18 @@ class Lakehouse:
 
         with self._lake() as lake:
             return reconcile(lake, select, heal=heal, since=since, progress=progress, around=around)
+
+    def lineage(self, name: str | None = None) -> Lineage:
+        """What a table (`gold.fact_stream`) or a column (`gold.dim_user.country`) comes from and what comes of it; without a name all.
+
+        Raises:
+            MetadataError: The metadata has faults.
+            UsageError: Nothing has this name.
+        """
+        from lakehouse.pipeline.lineage import lineage  # noqa: PLC0415  nothing else needs it
+
+        with self._lake() as lake:
+            return lineage(lake, name)
 
     def stream(
         self,

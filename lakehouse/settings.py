@@ -104,6 +104,12 @@ class Settings(BaseModel):
     user: str = Field(default="", max_length=200)
     """`LAKEHOUSE_USER`: who corrects, undoes, erases; by default the user of the operating system."""
 
+    openlineage: str = ""
+    """`LAKEHOUSE_OPENLINEAGE`: a file (below the project) or the URL of a server to which each run is told as OpenLineage events."""
+
+    openlineage_key: SecretStr | None = None
+    """`LAKEHOUSE_OPENLINEAGE_KEY`: the server's API key."""
+
     clock: Annotated[datetime, AfterValidator(_utc)] | None = None
     """`LAKEHOUSE_CLOCK`: an ISO instant that stands for "now", here and in the source; for tests and replays."""
 

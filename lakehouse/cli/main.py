@@ -154,6 +154,7 @@ COMMANDS: dict[str, Callable[..., None] | str] = {
     "rejects": "rejects.rejects",
     "erase": "erase.erase",
     "why": "why.why",
+    "lineage": "lineage.lineage",
     "test": "test.cases",
     "status": status,
     "query": query,

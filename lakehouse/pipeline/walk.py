@@ -6,7 +6,7 @@ import time
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from lakehouse.errors import StorageError
+from lakehouse.errors import StorageError, UsageError
 from lakehouse.model.run import Run, Step
 from lakehouse.pipeline.abreast import abreast
 from lakehouse.pipeline.attempt import attempt, facts
@@ -51,6 +51,7 @@ def walk(
     report = Run(lake.run_id, "success", lake.now(), metadata=lake.catalog.digest())
     begun = time.monotonic()
     stopped = False
+    tell = _teller(lake)
     lake.open_ahead(nodes)
     with heard() as told:
         lake.told = told
@@ -74,7 +75,26 @@ def walk(
                 report.status = "interrupted" if told else report.status
                 if stopped or told or record(report):
                     _record(lake, report, progress)
+                    tell(lake, report)
     return report
+
+
+def _teller(lake: Lake) -> Callable[[Lake, Run], None]:
+    """What tells others of a run, where somebody wants to know.
+
+    Raises:
+        UsageError: The library for it is not installed.
+    """
+    if not lake.settings.openlineage:
+        return lambda *_: None
+    try:
+        from lakehouse.pipeline.openlineage import tell  # noqa: PLC0415  few want it, and it takes half a second to load
+    except ImportError as exc:
+        raise UsageError(
+            "LAKEHOUSE_OPENLINEAGE is set, and openlineage-python is not installed",
+            next_step="pip install 'lakehouse[openlineage]', or unset it.",
+        ) from exc
+    return tell
 
 
 def _one_by_one(progress: Progress | None) -> Progress | None:

@@ -20,7 +20,7 @@ from tests.stores import make_container
 CRASHES = ("before", "after")
 TWICE = {"columns": ["bronze.customers"], "sweep": ["bronze.customers", "bronze.orders"], "heal": ["bronze.customers", "bronze.orders"]}
 """Where a mode commits twice: a new column before its rows, tombstones after the rows that came."""
-SAMPLED, SAMPLED_ON_AZURE = 12, 4
+SAMPLED, SAMPLED_ON_AZURE, THIRD = 12, 3, 3
 
 
 class Story:
@@ -71,7 +71,7 @@ class Story:
             assert done.status == "failed", self.effects[k - 1]
             assert any(step.error for step in done.steps if step.status == "failed")
             recorded = all(step.step != "ledger" for step in done.steps)
-        self.require_whole(site, died=0 if recorded else 1, settled=k % 5 == 0)
+        self.require_whole(site, died=0 if recorded else 1, settled=k % 4 == 0)
 
     def crash(self, kind: str, k: int) -> None:
         """Die at an effect in a process of its own, then require all."""
@@ -79,14 +79,15 @@ class Story:
         site.crash(self.mode.words, f"{kind}:{k}")
         self.require_whole(site)
 
-    def strike_everywhere(self, kind: str) -> int:
-        """Strike at each effect in turn; at how many."""
-        for k in range(1, len(self.effects) + 1):
+    def strike_everywhere(self, kind: str, start: int = 1, step: int = 1) -> int:
+        """Strike at each effect in turn, or at every so many; at how many."""
+        struck = range(start, len(self.effects) + 1, step)
+        for k in struck:
             if kind == "error":
                 self.fail(k)
             else:
                 self.crash(kind, k)
-        return len(self.effects)
+        return len(struck)
 
     def crash_about(self, kind: str, part: float) -> None:
         """Die at the effect that is at a part of the way."""
@@ -138,7 +139,13 @@ def test_a_commit_carries_rows_and_state_together_and_comes_before_what_is_built
         assert {name: count for name, count in bare.items() if name in TABLES} == {name: 1 + (name in twice) for name in TABLES}, mode
 
 
-@pytest.mark.parametrize("mode", [pytest.param(mode, marks=pytest.mark.long if mode == "heal" else ()) for mode in MODES])
+@pytest.mark.parametrize(("mode", "start"), [(mode, 1 + number % THIRD) for number, mode in enumerate(MODES) if mode != "heal"])
+def test_an_error_at_every_third_effect(local: Stories, mode: str, start: int, record_property: Callable[[str, object], None]) -> None:
+    record_property(COUNTED, ("a folder", mode, "error", local[mode].strike_everywhere("error", start, THIRD)))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("mode", MODES)
 def test_an_error_at_every_effect(local: Stories, mode: str, record_property: Callable[[str, object], None]) -> None:
     record_property(COUNTED, ("a folder", mode, "error", local[mode].strike_everywhere("error")))
 

@@ -37,8 +37,18 @@ def held(house: Lakehouse) -> tuple[object, ...]:
     return rows, rejects, account["accepted"], account["unaccounted"]
 
 
+@pytest.mark.parametrize(("script", "start"), [(FIRST, 1), (SECOND, 2)], ids=["first", "second"])
+def test_an_error_at_every_third_effect_is_mended_by_the_next_run(tmp_path: Path, script: str, start: int) -> None:
+    require_mended(tmp_path, script, start, 3)
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("script", [FIRST, SECOND], ids=["first", "second"])
 def test_an_error_at_any_effect_is_mended_by_the_next_run(tmp_path: Path, script: str) -> None:
+    require_mended(tmp_path, script, 1, 1)
+
+
+def require_mended(tmp_path: Path, script: str, start: int, step: int) -> None:
     def project(name: str) -> Path:
         folder = write_project(tmp_path / name, FILES)
         if script is SECOND:
@@ -49,11 +59,11 @@ def test_an_error_at_any_effect_is_mended_by_the_next_run(tmp_path: Path, script
 
     sound = open_shop(project("sound"))
     assert sound.run().status == "success"
-    wanted, number, broke = held(sound), 1, True
+    wanted, number, broke = held(sound), start, True
     while broke:
         folder = project(f"broken{number}")
         broke = open_shop(folder, fault=f"error:{number}").run().status == "failed"
         assert open_shop(folder).run().status in ("success", "unchanged")
         assert held(open_shop(folder)) == wanted, number
-        number += 1
+        number += step
     assert number > 8

@@ -66,7 +66,7 @@ def held(house: Lakehouse) -> tuple[list[Any], list[Any]]:
 
 
 @given(st.lists(CUT, min_size=1, max_size=4), st.frozensets(st.integers(0, len(RULES) - 1)), st.sampled_from(["scd1", "scd2"]))
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 def test_what_was_built_cut_by_cut_is_what_a_rebuild_gives(
     tmp_path_factory: pytest.TempPathFactory, cuts: list[tuple[list[tuple[Any, ...]], set[int]]], rules: frozenset[int], history: str
 ) -> None:
