@@ -10,7 +10,6 @@ from lakehouse.lake import Lake
 from lakehouse.layout import lake_uri
 from lakehouse.pipeline.backfill import backfill
 from lakehouse.pipeline.plan import plan
-from lakehouse.pipeline.publish import publish, rollback
 from lakehouse.pipeline.read import query, scan
 from lakehouse.pipeline.run import run
 from lakehouse.pipeline.sandbox import sandbox
@@ -27,10 +26,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from lakehouse.model.case import Report
-    from lakehouse.model.erasing import Erasure
     from lakehouse.model.life import Life
     from lakehouse.model.lineage import Lineage
-    from lakehouse.model.manifest import Manifest
     from lakehouse.model.reconciliation import Reconciliation
     from lakehouse.model.run import Cursor, Run
     from lakehouse.model.sample import Sample
@@ -115,21 +112,6 @@ class Lakehouse(Acts):
         with self._lake() as lake:
             return backfill(lake, select, from_=from_, to=to, include_undone=include_undone, progress=progress, around=around)
 
-    def adopt(self, table: str, place: str, *, watermark: Cursor | None = None, progress: Progress | None = None) -> Run:
-        """Make a Parquet or Delta history (a file, a folder, a pattern, a table; here or on Azure) a table's first batch in bronze.
-
-        The next run goes on from the greatest cursor in it, or from a lower `watermark`.
-
-        Raises:
-            MetadataError: The metadata has faults.
-            UsageError: There is no such table, nothing at the place, or bronze has rows of the table already.
-            ContractError: The columns do not fit; all are named.
-        """
-        from lakehouse.pipeline.adopt import adopt  # noqa: PLC0415  done once in a table's life
-
-        with self._lake() as lake:
-            return adopt(lake, table, place, watermark=watermark, progress=progress)
-
     def reconcile(
         self,
         select: Iterable[str] = (),
@@ -164,20 +146,6 @@ class Lakehouse(Acts):
 
         with self._lake() as lake:
             return lineage(lake, name)
-
-    def audit(self) -> list[dict[str, Any]]:
-        """What people did (full refreshes, fixes, undos ...), one row an act, the newest first."""
-        from lakehouse.pipeline.audit import audit  # noqa: PLC0415  nothing else needs it
-
-        with self._lake() as lake:
-            return audit(lake)
-
-    def verify_audit(self) -> tuple[int, list[str]]:
-        """How many lines the audit has, and what is wrong with their chain: changed, missing, put elsewhere; nothing if it is whole."""
-        from lakehouse.pipeline.audit import verify  # noqa: PLC0415  as above
-
-        with self._lake() as lake:
-            return verify(lake)
 
     def stream(
         self,
@@ -225,40 +193,6 @@ class Lakehouse(Acts):
         from lakehouse.pipeline.doctor import doctor  # noqa: PLC0415  nothing else needs it
 
         return [check.facts() for check in doctor(self.project, self.settings)]
-
-    def erase(self, table: str, *keys: str, why: str = "", dry_run: bool = False, progress: Progress | None = None) -> Erasure:
-        """Erase the person with these keys from every layer, for good; see `docs/erasure.md`. With `dry_run` only what would be done.
-
-        Args:
-            table: The person's table.
-            keys: The values of its keys as texts, in the order of the table's `keys`.
-            why: The reason, for the certificate; no personal value should be in it.
-            dry_run: Write nothing.
-            progress: Called with each step as it ends.
-
-        Raises:
-            UsageError: There is no such table or person, the words are no key, or `LAKEHOUSE_KEY__ERASURE` is not set.
-            StorageError: A step failed; the same call goes on where it ended.
-        """
-        from lakehouse.pipeline.erase import erase  # noqa: PLC0415  nothing else needs it
-
-        with self._lake() as lake:
-            return erase(lake, table, keys, why=why, dry_run=dry_run, progress=progress)
-
-    def prove_erased(self, certificate: int | None = None, values: Iterable[str] = ()) -> list[dict[str, Any]]:
-        """What the bytes of the lake say of its certificates, or of one: one row a check, with `certificate`, `check`, `status`, `what`.
-
-        Args:
-            certificate: Its number; None proves all.
-            values: Texts that nothing in the lake may have, such as a name.
-
-        Raises:
-            UsageError: There is no such certificate, or `LAKEHOUSE_KEY__ERASURE` is not set.
-        """
-        from lakehouse.pipeline.proof import prove  # noqa: PLC0415  as above
-
-        with self._lake() as lake:
-            return [check.facts() for check in prove(lake, certificate, list(values))]
 
     def rebuild_ledger(self) -> int:
         """Record again what the tables' commits tell and the ledger does not have; how many steps came back."""
@@ -394,26 +328,6 @@ class Lakehouse(Acts):
     @staticmethod
     def _shown(lake: Lake, star: int | None, as_of: datetime | date | None, *, staged: bool) -> Shown | None:
         return None if star is None and as_of is None and not staged else Shown(lake, star=star, as_of=as_of, staged=staged)
-
-    def publish(self) -> Manifest | None:
-        """Publish gold as it stands, after its checks, also what a rollback passed over; None where readers see it already.
-
-        Raises:
-            QualityError: A check fails: readers keep the star they have.
-            StorageError: The tables of gold do not fit together, or cannot be read or written.
-        """
-        with self._lake() as lake:
-            return publish(lake)
-
-    def rollback(self, star: int | None = None) -> Manifest:
-        """Publish the tables of an older star again, by default of the one before; the new star.
-
-        Raises:
-            UsageError: There is no such star.
-            StorageError: A version that it names is gone.
-        """
-        with self._lake() as lake:
-            return rollback(lake, star)
 
     def stars(self) -> list[dict[str, Any]]:
         """The stars that are kept, the newest first: star, at, run_id, tables, changed, checks, warnings, same_as, shown."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from threading import Lock, local
+from threading import Lock
 from typing import TYPE_CHECKING, Self
 
 from lakehouse.catalog import Catalog, load
@@ -16,7 +16,6 @@ from lakehouse.layout import (
     CORRECTIONS,
     DEFINITION,
     LEDGER,
-    PERSONAL,
     REJECTS,
     STARS,
     consumed,
@@ -30,6 +29,7 @@ from lakehouse.layout import (
 from lakehouse.ledger import Ledger
 from lakehouse.model.run import Cursor, cursor_from_number
 from lakehouse.settings import Settings
+from lakehouse.sources.connections import Connections
 from lakehouse.storage.commits import Written, conflict
 from lakehouse.storage.delta import Table
 from lakehouse.storage.effects import Effects
@@ -56,8 +56,6 @@ if TYPE_CHECKING:
     from lakehouse.model.sample import Sample
     from lakehouse.model.table import Table as Metadata
     from lakehouse.sources.database import Database
-    from lakehouse.sources.gate import Gate
-    from lakehouse.transform.custody import Change
     from lakehouse.transform.protection import Protection
 
 
@@ -87,6 +85,7 @@ class Lake:
         extractions: The newest read of each table.
         sample: How much of each table is read, where this is a lake of samples.
         done: When each (step, table) that is done every so often was last done; None until somebody asks.
+        connections: The connected sources, one for each seat of a thread.
         findings: What the rules of each table found in this run, at the last attempt.
         spoken_of: Of tables of bronze, a condition that all rows meet of which an erasure speaks, with its id: else they are searched for.
         told: What ended the run from outside, such as Ctrl-C; empty until then. Threads beside the main one hear of it here only.
@@ -108,9 +107,7 @@ class Lake:
     spoken_of: dict[str, tuple[str, pl.Expr]] = field(default_factory=dict)
     findings: dict[str, list[Finding]] = field(default_factory=dict)
     _leases: Leases = field(init=False)
-    _databases: dict[tuple[str, int], Database] = field(default_factory=dict)
-    _gates: dict[str, Gate] = field(default_factory=dict)
-    _seats: local = field(default_factory=local)
+    connections: Connections = field(init=False)
     _lock: Lock = field(default_factory=Lock)
     _duck: Duck | None = None
     _protections: dict[str, Protection | None] = field(default_factory=dict)
@@ -121,6 +118,7 @@ class Lake:
     def __post_init__(self) -> None:
         """Name the terms of its leases."""
         term, patience = self.settings.lease_seconds, self.settings.wait_seconds
+        self.connections = Connections(self.project, self.settings, self.sample, self.protection)
         self._leases = Leases(lambda: self.run_id, self.effects, term=term, patience=patience, go_on=self.go_on)
 
     @classmethod
@@ -164,25 +162,7 @@ class Lake:
             UsageError: Its connection has no URL.
             SourceError: It refuses or does not answer.
         """
-        place = (source, self._seat)
-        if place not in self._databases:
-            from lakehouse.sources.connect import connect  # noqa: PLC0415  the driver is loaded where rows are read
-            from lakehouse.sources.database import Database  # noqa: PLC0415  as above
-            from lakehouse.sources.gate import Gate  # noqa: PLC0415  as above
-
-            about = self.catalog.sources[source]
-            gate = self._gates.setdefault(source, Gate(about.connections))
-            dialect = connect(self.settings.url(about.connection), self.project)
-            self._databases[place] = Database(dialect, self.settings.batch_rows, gate, self.sample, self.protection)
-        return self._databases[place]
-
-    @property
-    def _seat(self) -> int:
-        return int(getattr(self._seats, "number", 0))
-
-    def sit(self, seat: int) -> None:
-        """Give this thread a seat of its own: connections serve one thread, and the same seat has the same ones in the next run."""
-        self._seats.number = seat
+        return self.connections.database(source, self.catalog.sources[source])
 
     def protection(self, table: Metadata) -> Protection | None:
         """What becomes of a table's personal data; None where its file declares none.
@@ -195,20 +175,6 @@ class Lake:
 
             self._protections[table.name] = protection(table, self.settings.secret)
         return self._protections.get(table.name)
-
-    def turned(self, table: Metadata) -> list[Change]:
-        """The columns of a table's bronze that are not protected as its file says.
-
-        Raises:
-            UsageError: A key is not set, or is none.
-            ContractError: A key is another one than the lake was written with.
-        """
-        bronze = self.table("bronze", table.name)
-        if bronze is None or not (table.protected or bronze.number(PERSONAL)):
-            return []
-        from lakehouse.transform.custody import changes  # noqa: PLC0415  as above
-
-        return changes(table, self.protection(table), bronze, bronze.schema.names)
 
     def go_on(self) -> None:
         """Nothing, as long as the run goes on.
@@ -378,16 +344,7 @@ class Lake:
         """End the connections to the sources and the SQL engine, and give back what is still held."""
         self._drop_ahead()
         self._leases.close()
-        for seat in {seat for _, seat in self._databases}:
-            self._disconnect(seat)
+        self.connections.close()
         if self._duck is not None:
             self._duck.close()
             self._duck = None
-
-    def disconnect(self) -> None:
-        """End this seat's connections to the sources; the next read connects again."""
-        self._disconnect(self._seat)
-
-    def _disconnect(self, seat: int) -> None:
-        for place in [place for place in list(self._databases) if place[1] == seat]:
-            self._databases.pop(place).close()

@@ -67,7 +67,7 @@ def _failed(lake: Lake, step: str, node: str, exc: BaseException) -> Step:
     told = exc if isinstance(exc, LakehouseError) else damaged(lake, step, node)
     if told is not None:
         if isinstance(told, SourceError):
-            lake.disconnect()  # a connection that broke stays broken: the next read connects again
+            lake.connections.disconnect()  # a connection that broke stays broken: the next read connects again
         if isinstance(told, StorageError):
             lake.forget(node)  # so may a handle on a table
         found = lake.findings.get(node, []) if isinstance(told, QualityError) and step in ("silver", "gold") else []

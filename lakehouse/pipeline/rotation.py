@@ -8,6 +8,7 @@ from lakehouse.catalog.personal import sharing
 from lakehouse.errors import ContractError, LakehouseError, UsageError
 from lakehouse.layout import key_of
 from lakehouse.model.personal import CHECK_BITS
+from lakehouse.quality.deviations import deviations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +66,7 @@ def rekeyed(lake: Lake, name: str, *, full_refresh: bool) -> list[Part]:
         return rekey(lake, lake.catalog.tables[name])
 
     try:
-        turned = lake.turned(lake.catalog.tables[name])
+        turned = deviations(lake, lake.catalog.tables[name])
     except LakehouseError:
         return []  # the read of the source says the same, as its own failure
     if not turned:
@@ -96,7 +97,7 @@ def _require_nobody_returns(lake: Lake, name: str, columns: set[str]) -> None:
 def told(lake: Lake, name: str) -> dict[str, str]:
     """What a run makes of a table's bronze first, for `plan`: `action` and `reason`; empty where nothing."""
     try:
-        turned = lake.turned(lake.catalog.tables[name])
+        turned = deviations(lake, lake.catalog.tables[name])
     except LakehouseError as exc:
         return {"action": "stop", "reason": str(exc)}
     if not turned:

@@ -64,7 +64,7 @@ def walk(
                 for node in nodes:
                     works.do(node)
             else:
-                abreast({node: above(node) for node in nodes}, works.do, lake.settings.tables_at_once, lake.sit)
+                abreast({node: above(node) for node in nodes}, works.do, lake.settings.tables_at_once, lake.connections.sit)
             report.status = works.status()
             published = publish.step(lake, nodes)
         except BaseException as exc:  # also who does the work, or is told of it, may break: what was committed stands in the report

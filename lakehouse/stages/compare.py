@@ -17,12 +17,12 @@ from lakehouse.model.measure import Axis, Span, bucket
 from lakehouse.model.reconciliation import FIRST_KEYS, Difference, Reconciled
 from lakehouse.model.run import Cursor, Odd, Window, following
 from lakehouse.model.types import INTEGERS
+from lakehouse.quality.deviations import require_as_declared
 from lakehouse.quality.suppression import without_erased
 from lakehouse.sources.measure import Measured
 from lakehouse.transform import kernels
 from lakehouse.transform.arrow import arrow_schema, lake_type
 from lakehouse.transform.contract import agree
-from lakehouse.transform.custody import out_of_step
 from lakehouse.transform.measure import sequence
 from lakehouse.transform.vanished import require_plausible
 from lakehouse.transform.widening import joined
@@ -68,8 +68,7 @@ def compare(lake: Lake, table: Table, *, since: Cursor | None = None, without: C
     bronze = lake.table("bronze", table.name)
     if bronze is None or (table.cursor and lake.watermark(table.name) is None):
         return Difference(Reconciled(table.name, note="Nothing is due before the first run."))
-    if turned := lake.turned(table):
-        raise out_of_step(table, turned)
+    require_as_declared(lake, table)
     with lake.engine() as engine:
         return _Comparison(lake, engine, table, bronze, since=since, without=without).difference()
 
@@ -86,8 +85,7 @@ def sweep(lake: Lake, table: Table) -> Difference:
     bronze = lake.table("bronze", table.name)
     if bronze is None:
         return Difference(Reconciled(table.name))
-    if turned := lake.turned(table):
-        raise out_of_step(table, turned)
+    require_as_declared(lake, table)
     with lake.engine() as engine:
         comparison = _Comparison(lake, engine, table, bronze, keys_only=True)
         found = comparison.difference()

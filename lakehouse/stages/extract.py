@@ -13,6 +13,7 @@ from lakehouse.model.cursor import TIMES, with_type
 from lakehouse.model.extraction import Extraction
 from lakehouse.model.run import Cursor, Odd, Window
 from lakehouse.model.types import INTEGERS
+from lakehouse.quality.deviations import deviations, require_as_declared
 from lakehouse.quality.suppression import without_erased
 from lakehouse.transform import kernels
 from lakehouse.transform.custody import marks, out_of_step
@@ -52,7 +53,7 @@ def extract(lake: Lake, table: Table, *, full_refresh: bool = False, past: Windo
     """
     database = lake.database(table.source)
     what = database.describe(table)
-    turned = lake.turned(table)
+    turned = deviations(lake, table)
     if turned and not full_refresh:
         raise out_of_step(table, turned)
     extracted_at = _observed_at(lake, table)
@@ -81,8 +82,7 @@ def reread(lake: Lake, table: Table, keys: pa.Table) -> Extraction:
 
     database = lake.database(table.source)
     what = database.describe(table)
-    if turned := lake.turned(table):
-        raise out_of_step(table, turned)
+    require_as_declared(lake, table)
     window = Window(odd=None if table.odd_cursors == "stop" else Odd(odd_from(lake.now(), what.cursor.kind.name, table.cursor_zone)))
     extraction = Extraction(table, what.types, window, _observed_at(lake, table), iter(()), keys=keys.num_rows, step="heal")
     named = Measured(database, what).having(keys)

@@ -9,6 +9,7 @@ import pyarrow as pa
 from lakehouse.errors import StorageError
 from lakehouse.layout import RESCUED
 from lakehouse.model.run import Commit, Step
+from lakehouse.quality.deviations import deviations
 from lakehouse.transform.custody import marks, out_of_step
 from lakehouse.transform.protection import clear
 from lakehouse.transform.tokens import NoTokenError
@@ -33,7 +34,7 @@ def rekey(lake: Lake, metadata: Metadata) -> Step:
         StorageError: The key that made the tokens is none of the environment's.
     """
     step = Step("rekey", metadata.name, "unchanged")
-    table, turned = lake.table("bronze", metadata.name), lake.turned(metadata)
+    table, turned = lake.table("bronze", metadata.name), deviations(lake, metadata)
     if table is None or not turned:
         return step
     if not all(change.can_be_made for change in turned) or (RESCUED in table.schema.names and _uncovers(turned)):

@@ -11,13 +11,14 @@ import pyarrow as pa
 from lakehouse.layout import DEFINITION, EXTRACTED_AT, FAILED_CHECKS, OP, REPAIRED, ROW_HASH, RUN_ID, TRUNCATE, consumed
 from lakehouse.model.run import Commit, Step
 from lakehouse.quality.corrections import Corrections, source
+from lakehouse.quality.deviations import require_as_declared
 from lakehouse.quality.judging import Quality, counts_after, failed, require_none_stops, taken, world_of
 from lakehouse.quality.planned import planned
 from lakehouse.quality.rejects import OutOfStepError, Rejects
 from lakehouse.storage.frames import to_batches
 from lakehouse.storage.rewriting import PLACED
 from lakehouse.transform.corrected import POINTERS, Rows
-from lakehouse.transform.custody import out_of_step, silver_marks
+from lakehouse.transform.custody import silver_marks
 from lakehouse.transform.fold import difference
 from lakehouse.transform.rejects import SCHEMA, dropped, frame
 from lakehouse.transform.rowwise import Rowwise
@@ -64,8 +65,7 @@ def _fold(lake: Lake, metadata: Metadata, *, rebuild: bool) -> Step:
     due = lake.behind("silver", name) is not None
     if bronze is None or not (due or rebuild):
         return step
-    if turned := lake.turned(metadata):
-        raise out_of_step(metadata, turned)
+    require_as_declared(lake, metadata)
     corrections = Corrections(lake, name, bronze, silver)
     with Folding(metadata, bronze.schema, corrections.rows, world_of(lake), protection=lake.protection(metadata)) as folding:
         _bring_up(lake, step, folding, silver, corrections, rebuild=rebuild)
