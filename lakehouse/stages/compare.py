@@ -13,7 +13,7 @@ import pyarrow as pa
 from lakehouse.engines.observed import Observed, Seen
 from lakehouse.errors import UsageError
 from lakehouse.layout import BATCH
-from lakehouse.model.measure import Axis, Span, bucket
+from lakehouse.model.measure import Axis, Span, bucket, merged, unequal
 from lakehouse.model.reconciliation import FIRST_KEYS, Difference, Reconciled
 from lakehouse.model.run import Cursor, Odd, Window, following
 from lakehouse.model.types import INTEGERS
@@ -29,13 +29,13 @@ from lakehouse.transform.widening import joined
 from lakehouse.transform.zone import start_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from sqlglot import exp
 
     from lakehouse.engines.duck import Session
     from lakehouse.lake import Lake
-    from lakehouse.model.measure import Counts, Measure
+    from lakehouse.model.measure import Measure
     from lakehouse.model.table import Table
     from lakehouse.model.types import DataType
     from lakehouse.sources.database import Database
@@ -161,7 +161,7 @@ class _Comparison:
         if not spans:
             return Difference(report)
         parts = []
-        for some in _at_once(_merged(spans)):
+        for some in _at_once(merged(spans)):
             rows = self._rows(self._source.inside(self._measure.axis, some))
             more, fewer, read = observed.copies(self._measure.axis, some, rows, self._schema, self._measure)
             parts.append(more)
@@ -228,7 +228,7 @@ class _Comparison:
                 report.buckets += len(theirs.keys() | ours.keys())
                 if span is None:
                     report.compared, self.held = (sum(counts[0] or 0 for counts in side.values()) for side in (theirs, ours))
-                for base, rows, most in _unequal(theirs, ours):
+                for base, rows, most in unequal(theirs, ours):
                     part = bucket(base, width)
                     if width == 1 or most <= ROWS_AT_ONCE or 2 * abs(rows) > most:
                         found.append(part)
@@ -248,7 +248,7 @@ class _Comparison:
         """The keys of rows that stand on one side only, in the spans."""
         none = pa.schema([self._schema.field(name) for name in self._table.keys]).empty_table()
         parts = [none]
-        for some in _at_once(_merged(spans)):
+        for some in _at_once(merged(spans)):
             rows = self._rows(self._source.inside(self._measure.axis, some))
             keys, read = observed.doubtful(self._measure.axis, some, rows, self._schema)
             parts.append(keys.cast(none.schema))
@@ -295,29 +295,6 @@ def _widened(what: Described, agreed: Agreement) -> dict[str, tuple[SourceColumn
         if kind is not None:
             found[name] = (column, kind)
     return found
-
-
-def _unequal(theirs: Mapping[int, Counts], ours: Mapping[int, Counts]) -> Iterator[tuple[int, int, int]]:
-    """The bases whose counts differ, each with how many rows the source has more and how many the longer side has."""
-    for base in sorted(theirs.keys() | ours.keys()):
-        left, right = theirs.get(base), ours.get(base)
-        if left != right:
-            rows = [0 if counts is None else counts[0] or 0 for counts in (left, right)]
-            yield base, rows[0] - rows[1], max(rows)
-
-
-def _merged(spans: Sequence[Span]) -> Iterator[Span]:
-    """The same places in as few spans as can be; they are sorted."""
-    open_: Span | None = None
-    for span in spans:
-        if open_ is not None and span.low <= open_.high:
-            open_ = Span(open_.low, max(open_.high, span.high))
-            continue
-        if open_ is not None:
-            yield open_
-        open_ = span
-    if open_ is not None:
-        yield open_
 
 
 def _at_once(spans: Iterator[Span]) -> Iterator[list[Span]]:
