@@ -8,13 +8,13 @@ from lakehouse.catalog.personal import sharing
 from lakehouse.errors import ContractError, LakehouseError, UsageError
 from lakehouse.layout import key_of
 from lakehouse.model.personal import CHECK_BITS
+from lakehouse.model.run import Step
 from lakehouse.quality.deviations import deviations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lakehouse.lake import Lake
-    from lakehouse.model.run import Step
     from lakehouse.pipeline.walk import Part
 
 
@@ -59,8 +59,18 @@ def rekeyed(lake: Lake, name: str, *, full_refresh: bool) -> list[Part]:
     A full refresh brings the rows itself where bronze's own do not tell what is to be there.
     """
 
+    def refuse() -> Step:
+        """Erased people are known by hashes of what bronze had in the place of their keys: with other tokens they would come back."""
+        if known := _erased_by(lake, name, {change.column for change in turned}):
+            raise ContractError(
+                f"people were erased by {', '.join(known)}, and with other tokens in it the source would bring them back",
+                where=f"metadata/tables/{lake.catalog.tables[name].source}/{name}.yml",
+                next_step="Leave its protection as it was; rotate the keys of other columns.",
+            )
+        return Step("rekey", name, "unchanged")
+
     def act() -> Step:
-        _require_nobody_returns(lake, name, {change.column for change in turned})
+        refuse()
         from lakehouse.stages.rekey import rekey  # noqa: PLC0415  loaded where there is personal data
 
         return rekey(lake, lake.catalog.tables[name])
@@ -72,26 +82,19 @@ def rekeyed(lake: Lake, name: str, *, full_refresh: bool) -> list[Part]:
     if not turned:
         return []
     if full_refresh and not all(change.can_be_made for change in turned):
-        _require_nobody_returns(lake, name, {change.column for change in turned})
-        return []
+        return [("rekey", refuse)] if _erased_by(lake, name, {change.column for change in turned}) else []
     return [("rekey", act)]
 
 
-def _require_nobody_returns(lake: Lake, name: str, columns: set[str]) -> None:
-    """Erased people are known by hashes of what bronze had in the place of their keys: with other tokens they would come back."""
+def _erased_by(lake: Lake, name: str, columns: set[str]) -> list[str]:
+    """Those of the columns by which people were erased."""
     if not lake.corrected(name):
-        return
+        return []
     from lakehouse.quality.corrections import read  # noqa: PLC0415  loaded where people were erased
     from lakehouse.quality.suppression import suppressed  # noqa: PLC0415  as above
 
     entries = suppressed(said for said in read(lake.corrections(), name) if said.kind == "erase")
-    if known := sorted(columns & {column for entry in entries for column in entry.columns}):
-        table = lake.catalog.tables[name]
-        raise ContractError(
-            f"people were erased by {', '.join(known)}, and with other tokens in it the source would bring them back",
-            where=f"metadata/tables/{table.source}/{name}.yml",
-            next_step="Leave its protection as it was; rotate the keys of other columns.",
-        )
+    return sorted(columns & {column for entry in entries for column in entry.columns})
 
 
 def told(lake: Lake, name: str) -> dict[str, str]:
