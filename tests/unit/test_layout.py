@@ -61,6 +61,7 @@ def test_a_layer_lives_in_the_lake_or_where_a_setting_says() -> None:
     assert found == {
         "_ledger": "abfss://lake/prod/_ledger",
         "_commits": "abfss://lake/prod/_commits",
+        "_erasures": "abfss://lake/prod/_erasures",
         "rejects": "abfss://lake/prod/_rejects",
         "bronze": "abfss://bronze",
         "silver": "abfss://lake/prod/silver",
