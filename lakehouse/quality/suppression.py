@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lakehouse.quality.corrections import read
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -27,6 +25,8 @@ def without_erased(lake: Lake, name: str, batches: Iterator[pa.RecordBatch], tol
     """
     if not lake.corrected(name):
         return batches
+    from lakehouse.quality.corrections import read  # noqa: PLC0415  loads Polars, which a run without changes does without
+
     entries = suppressed(said for said in read(lake.corrections(), name) if said.kind == "erase")
     if not entries:
         return batches

@@ -64,7 +64,6 @@ def test_a_layer_lives_in_the_lake_or_where_a_setting_says() -> None:
         "_erasures": "abfss://lake/prod/_erasures",
         "_stars": "abfss://lake/prod/_stars",
         "_commits": "abfss://lake/prod/_commits",
-        "_erasures": "abfss://lake/prod/_erasures",
         "rejects": "abfss://lake/prod/_rejects",
         "bronze": "abfss://bronze",
         "silver": "abfss://lake/prod/silver",
