@@ -6,6 +6,7 @@ import difflib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from lakehouse.catalog.personal import key_faults
 from lakehouse.catalog.rules import rule_faults
 from lakehouse.catalog.select import check_condition, check_expression, condition_columns, sums, unknown_column
 from lakehouse.catalog.source_sql import condition_fault, query_fault
@@ -55,6 +56,8 @@ def check_tables(reading: Reading, catalog: Catalog) -> None:
             if condition:
                 _check_rule(reading, f"Table:{name}", (word,), condition, table.shown)
         check_derived(reading, name, table)
+    for name, key, what in key_faults(catalog):
+        reading.fault(f"Table:{name}", key, what)
 
 
 def check_derived(reading: Reading, name: str, table: Table) -> None:
@@ -213,7 +216,8 @@ def check_circles(reading: Reading, catalog: Catalog) -> None:
 
 def check_columns(reading: Reading, catalog: Catalog) -> None:
     """Every column that a SELECT names is there, as far as the tables declare theirs."""
-    for name, select in catalog.selects.items():
+    texts = {f"sql/gold/{name}.sql": select for name, select in catalog.selects.items()}
+    for file, select in {**texts, **{f"sql/checks/{name}.sql": check.select for name, check in catalog.checks.items()}}.items():
         columns: dict[tuple[str, str], dict[str, str]] = {}
         for layer, table in select.reads:
             if layer == "silver" and table in catalog.tables and catalog.tables[table].columns:
@@ -231,4 +235,4 @@ def check_columns(reading: Reading, catalog: Catalog) -> None:
                 ]
                 columns[layer, table] = dict.fromkeys(names, "unknown")
         if len(columns) == len(select.reads) and (what := unknown_column(select, columns)):
-            reading.faults.append(Fault(f"sql/gold/{name}.sql", 1, "", what))
+            reading.faults.append(Fault(file, 1, "", what))

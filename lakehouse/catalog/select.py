@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import sqlglot
 from sqlglot import exp
@@ -59,6 +59,24 @@ class Select:
     text: str
     reads: tuple[tuple[str, str], ...]
     columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A check of the star.
+
+    Attributes:
+        select: Gives the rows that are wrong.
+        otherwise: What becomes of the star when there are such: `fail` keeps the old one, `warn` only tells.
+    """
+
+    select: Select
+    otherwise: Literal["fail", "warn"]
+
+    @property
+    def words(self) -> str:
+        """All that says what it does."""
+        return f"{self.otherwise}: {self.select.text}"
 
 
 def parse_select(text: str) -> tuple[Select | None, list[tuple[int, str]]]:
@@ -169,6 +187,10 @@ def unknown_column(select: Select, columns: Mapping[tuple[str, str], Mapping[str
     return None
 
 
+_GATHERS = (exp.AggFunc, exp.Anonymous, exp.Filter, exp.WithinGroup)
+"""What can make one value of many rows; a function that the parser does not know may, and the engine tells in the end."""
+
+
 def check_condition(text: str) -> str | None:
     """What is wrong with a row-wise SQL condition, or None."""
     return _check_expression(
@@ -185,7 +207,15 @@ def check_expression(text: str) -> str | None:
 
 def check_aggregate(text: str) -> str | None:
     """What is wrong with an aggregate over the rows of one table, or None."""
-    return _check_expression(text, "aggregate", (exp.Subquery, exp.Select, exp.Window), "windows", "over a table's rows")
+    fault = _check_expression(text, "aggregate", (exp.Subquery, exp.Select, exp.Window), "windows", "over a table's rows")
+    if fault:
+        return fault
+    node = sqlglot.parse_one(text, read="duckdb")
+    one_by_one = [column.sql(dialect="duckdb") for column in node.find_all(exp.Column) if column.find_ancestor(*_GATHERS) is None]
+    if one_by_one or node.find(*_GATHERS) is None:
+        of = f", given {', '.join(one_by_one)} of each row" if one_by_one else ""
+        return f"expected an aggregate over a table's rows{of}: write what makes one number of them all, such as avg(amount)"
+    return None
 
 
 def _check_expression(text: str, kind: str, without: tuple[type[exp.Expr], ...], named: str, over: str) -> str | None:

@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from lakehouse.errors import ModelError, UsageError
-from lakehouse.layout import LAYERS, REJECTS
+from lakehouse.layout import BATCH, LAYERS, REJECTS
 from lakehouse.transform.names import quote
 
 if TYPE_CHECKING:
@@ -74,8 +74,11 @@ class Session:
         self._connection = connection
         self._shapes = count(1)
 
-    def table(self, name: str, schema: pa.Schema, files: Sequence[str]) -> None:
-        """Make Parquet files readable as `name`, with the columns of `schema`; those that a file lacks are NULL."""
+    def table(self, name: str, schema: pa.Schema, files: Sequence[str], without: Iterable[int] = ()) -> None:
+        """Make Parquet files readable as `name`, with the columns of `schema`, `without` the rows of some batches.
+
+        Columns that a file lacks are NULL.
+        """
         shape = f"_shape_{next(self._shapes)}"
         self._connection.register(shape, schema.empty_table())
         columns = ", ".join(quote(column) for column in schema.names)
@@ -83,7 +86,9 @@ class Session:
         if files:
             listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
             rows += f" union all by name select * from read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
-        self._connection.execute(f"create or replace view {name} as select {columns} from ({rows})")
+        batches = ", ".join(map(str, sorted(without)))
+        kept = f" where {BATCH} not in ({batches})" if batches else ""
+        self._connection.execute(f"create or replace view {name} as select {columns} from ({rows}){kept}")
 
     def show(self, name: str, rows: pa.Table) -> None:
         """Make rows in memory readable as `name`, such as `silver.users`."""

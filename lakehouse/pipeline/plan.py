@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lakehouse.layout import tracked
 from lakehouse.model.run import Window
 from lakehouse.pipeline.comparing import is_due
+from lakehouse.pipeline.rotation import rotated, told
 from lakehouse.stages.extract import watermark_less_lookback
 
 if TYPE_CHECKING:
@@ -25,13 +26,19 @@ def plan(lake: Lake, select: Iterable[str] = ()) -> list[dict[str, Any]]:
     """
     rows: list[dict[str, Any]] = []
     moving: set[tuple[str, str]] = set()
+    turning = rotated(lake) if lake.catalog.keys else {}
     for node in lake.catalog.graph.select(select):
         if node in lake.catalog.tables:
             table = lake.catalog.tables[node]
+            if first := told(lake, node):
+                rows.append({"step": "rekey", "table": node, **_row(first["action"], first["reason"])})
             rows.append({"step": "bronze", "table": node, **_bronze(lake, table)})
             rows += [{"step": step, "table": node, **_row("compare", reason)} for step, reason in _looks(lake, table)]
             moving.add(("bronze", node))
-            rows.append({"step": "silver", "table": node, **_built(lake, "silver", node, moving)})
+            silver = _built(lake, "silver", node, moving)
+            if turns := [tables[node] for tables in turning.values() if node in tables]:
+                silver["reason"] = "; ".join([*turns, silver["reason"]])
+            rows.append({"step": "silver", "table": node, **silver})
             moving.add(("silver", node))
         else:
             rows.append({"step": "gold", "table": node, **_built(lake, "gold", node, moving)})

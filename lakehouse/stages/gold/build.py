@@ -14,9 +14,10 @@ from lakehouse.model.run import Commit, Step
 from lakehouse.stages.gold.inputs import Inputs, Whole
 from lakehouse.stages.gold.refresh import refresh, why_full
 from lakehouse.stages.gold.rules import check, check_changes, told
-from lakehouse.stages.gold.shape import cast, count, delta_schema, require_sound, shape
+from lakehouse.stages.gold.shape import cast, count, delta_schema, require_one_version, require_sound, shape
 from lakehouse.storage.difference import later
 from lakehouse.transform.checks import broken
+from lakehouse.transform.custody import key_marks
 from lakehouse.transform.names import quote
 from lakehouse.transform.star import calendar, dimension, fact
 
@@ -92,6 +93,7 @@ class _Build:
         self._found = lake.findings[model.name] = []
         self._numbers = {consumed(*pair): table.batch for pair, table in tables.items()}
         self._numbers[DEFINITION] = lake.catalog.definition(model.name)
+        self._numbers |= key_marks(require_one_version(lake.catalog, model, tables), lake.catalog.keys, gold)
 
     def run(self) -> Step:
         lake, model, step = self._lake, self._model, self._step

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from lakehouse.errors import ModelError, QualityError
+from lakehouse.layout import key_of
+from lakehouse.model.personal import CHECK_BITS
 from lakehouse.transform.names import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
+    from lakehouse.catalog import Catalog
     from lakehouse.engines.duck import Session
     from lakehouse.model.star import Model
+    from lakehouse.storage.delta import Table
 
 _WIDER = {pa.uint8(): pa.int16(), pa.uint16(): pa.int32(), pa.uint32(): pa.int64(), pa.uint64(): pa.decimal128(20, 0)}
 
@@ -54,6 +58,28 @@ def require_sound(engine: Session, model: Model, table: str = "_staged") -> None
             where=f"gold.{model.name}",
             next_step=f"Correct sql/gold/{model.name}.sql or `keys`; the table stays as it was.",
         )
+
+
+def require_one_version(catalog: Catalog, model: Model, inputs: Mapping[tuple[str, str], Table]) -> dict[str, int]:
+    """The keys of the tokens in a model's inputs, each with its one version.
+
+    Raises:
+        ModelError: Two inputs have tokens of two versions of one key, so that one person would be two.
+    """
+    found: dict[str, dict[int, str]] = {}
+    for pair, table in inputs.items():
+        for name in catalog.keys:
+            if number := table.number(key_of(name)):
+                found.setdefault(name, {})[number] = ".".join(pair)
+    for name, versions in found.items():
+        if len(versions) > 1:
+            told = " and ".join(f"version {number >> CHECK_BITS} in {table}" for number, table in sorted(versions.items()))
+            raise ModelError(
+                f"its tables have tokens of several versions of key {name}: {told}",
+                where=f"gold.{model.name}",
+                next_step="Run all tables that share the key together: `lakehouse run`.",
+            )
+    return {name: next(iter(versions)) for name, versions in found.items()}
 
 
 def delta_schema(staged: pa.Schema, model: Model) -> pa.Schema:
