@@ -91,7 +91,7 @@ def require_star_of_bronze(site: Site, house: Lakehouse) -> None:
 LONG = pytest.mark.long
 PAIRS = [
     pytest.param(RUN, BACKFILL, id="run-backfill"),
-    pytest.param(REFRESH, RUN, id="refresh-run"),
+    pytest.param(REFRESH, RUN, id="refresh-run", marks=LONG),
     pytest.param(BACKFILL, RUN, id="backfill-run", marks=LONG),
     pytest.param(RUN, REFRESH, id="run-refresh", marks=LONG),
     pytest.param(REFRESH, BACKFILL, id="refresh-backfill", marks=LONG),
