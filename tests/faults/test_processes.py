@@ -104,7 +104,7 @@ def test_one_that_wrote_between_another_s_read_and_write(tmp_path: Path, slow: t
     with paused(site, *slow):
         change_source(tmp_path / "source.db", WHILE)
         other = site.call(*fast)
-        assert other.returncode == 0, other.stdout + other.stderr
+        assert other.code == 0, other.out + other.err
     require_source(site)
     if REFRESH not in (slow, fast):
         observed = Counter(site.open().scan("bronze.orders").collect().drop(WHO).rows())
