@@ -233,7 +233,7 @@ class Folding:
 
     def repaired(self, corrections: Corrections) -> dict[str, int]:
         """The number, for silver's commit, of the rows that it takes since a person fixed them; none where nobody ever did."""
-        fixed = corrections.now.standing_fixed
+        fixed = corrections.now.standing_mended
         return {REPAIRED: int(taken(self._judged(fixed.lazy())).select(pl.len()).collect().item())} if fixed.width > len(POINTERS) else {}
 
     def touched(self, corrections: Corrections) -> Touched:

@@ -34,11 +34,13 @@ class Corrected:
         undone: The batches that are taken back.
         out: The pointers of rows that are fixed or dropped, with the id of the correction that says so.
         fixed: What stands in the place of fixed ones: bronze's columns, and as `_row_hash` what points to the row in bronze.
+        mended: Those of them that a person fixed; the others are what an erasure leaves of a row.
     """
 
     undone: frozenset[int] = frozenset()
     out: pl.DataFrame = field(default_factory=lambda: frame(STANDING))
     fixed: pl.DataFrame = field(default_factory=lambda: frame(POINTERS))
+    mended: pl.DataFrame = field(default_factory=lambda: frame(POINTERS))
 
     @classmethod
     def by(cls, corrections: Iterable[Correction], bronze: pa.Schema) -> Corrected:
@@ -47,12 +49,18 @@ class Corrected:
         undone = frozenset(each.batch for each in held if each.kind == "undo" and each.row_hash is None and each.batch is not None)
         out = [(*each.pointer, each.id) for each in held if each.kind in ("fix", "drop", "erase") and each.pointer is not None]
         fixes = [each for each in held if each.kind in ("fix", "erase") and each.pointer is not None]
-        return cls(undone, pl.DataFrame(out, schema=frame(STANDING).schema, orient="row"), _rows(fixes, bronze))
+        mends = [each for each in fixes if each.kind == "fix"]
+        return cls(undone, pl.DataFrame(out, schema=frame(STANDING).schema, orient="row"), _rows(fixes, bronze), _rows(mends, bronze))
 
     @property
     def standing_fixed(self) -> pl.DataFrame:
         """What stands in the place of fixed rows, but for those whose batch is taken back."""
         return self.fixed.filter(~pl.col(BATCH).is_in(sorted(self.undone)))
+
+    @property
+    def standing_mended(self) -> pl.DataFrame:
+        """Those that a person fixed, but for those whose batch is taken back."""
+        return self.mended.filter(~pl.col(BATCH).is_in(sorted(self.undone)))
 
     def of(self, rows: pl.LazyFrame, where: Where, *, hashed: bool = False) -> pl.LazyFrame:
         """Those rows of bronze for which `where` keeps them, as they are left; only rows in batches with fixed or dropped ones are hashed.

@@ -94,6 +94,7 @@ def test_a_lake_in_a_container_is_compared_healed_and_swept(project: Project, az
     assert names == [{"user_id": 1, "name": "Anna"}, {"user_id": 3, "name": "Cid"}]
 
 
+@pytest.mark.long
 def test_each_layer_in_a_container_of_its_own(project: Project, azurite: Azurite, local: list[Content]) -> None:
     layers = {f"layer.{layer}": f"az://{make_container(azurite.url)}" for layer in ("bronze", "silver")}
     assert walk(project, {"azure.emulator": azurite.url, "layer.gold": "star", **layers}) == local
