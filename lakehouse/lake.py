@@ -56,7 +56,6 @@ if TYPE_CHECKING:
     from lakehouse.model.sample import Sample
     from lakehouse.model.table import Table as Metadata
     from lakehouse.sources.database import Database
-    from lakehouse.storage.difference import Difference
     from lakehouse.transform.protection import Protection
 
 
@@ -311,20 +310,6 @@ class Lake:
             return "people corrected rows of it"
         moved = [".".join(pair) for pair, there in inputs.items() if there is not None and table.number(consumed(*pair)) != there.batch]
         return f"{', '.join(moved)} moved on since it was built" if moved else None
-
-    def seen(self, layer: str, name: str) -> int:
-        """The number of the version of a table that this run reads."""
-        from lakehouse.storage.difference import seen  # noqa: PLC0415  needed where a model is built
-
-        table = self.table(layer, name)
-        return 0 if table is None else seen(self.turn(layer, name).place, table.version)
-
-    def since(self, layer: str, name: str, before: int) -> Difference | None:
-        """The files of a table that came and went since the version with this number; None where that cannot be told any more."""
-        from lakehouse.storage.difference import since  # noqa: PLC0415  as above
-
-        table = self.table(layer, name)
-        return None if table is None else since(self.turn(layer, name).place, table, before)
 
     def make_table(self, layer: str, name: str, schema: pa.Schema) -> Table:
         """The handle on a new empty table of the lake."""

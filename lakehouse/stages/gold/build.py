@@ -11,6 +11,7 @@ from lakehouse.catalog.restriction import restricting, rowwise
 from lakehouse.errors import ModelError
 from lakehouse.layout import DEFINITION, FAILED_CHECKS, consumed, failing, seen
 from lakehouse.model.run import Commit, Step
+from lakehouse.stages.gold import versions
 from lakehouse.stages.gold.inputs import Inputs, Whole
 from lakehouse.stages.gold.refresh import refresh, why_full
 from lakehouse.stages.gold.rules import check, check_changes, told
@@ -109,7 +110,7 @@ class _Build:
             step.built, step.why_in_full = "full", why
             with lake.engine() as engine:
                 for (layer, name), table in self._tables.items():
-                    self._numbers[seen(layer, name)] = lake.seen(layer, name)
+                    self._numbers[seen(layer, name)] = versions.seen(lake, layer, name)
                     engine.table(f"{layer}.{quote(name)}", table.schema, [file.uri for file in table.files(())])
                 self._whole(engine)
         step.status, step.version = "success", None if self._gold is None else self._gold.version

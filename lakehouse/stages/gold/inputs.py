@@ -8,6 +8,7 @@ import polars as pl
 
 from lakehouse.catalog.restriction import Changed, named, restricting
 from lakehouse.layout import IS_INFERRED, VALID_FROM, consumed, seen
+from lakehouse.stages.gold import versions
 from lakehouse.storage.files import overlapping
 from lakehouse.transform.names import quote
 
@@ -61,7 +62,7 @@ class Inputs:
             before = gold.number(seen(*pair))
             if before is not None and gold.number(consumed(*pair)) == table.batch:
                 continue
-            found = None if before is None else self._lake.since(*pair, before)
+            found = None if before is None else versions.since(self._lake, *pair, before)
             if found is None:
                 raise Whole(f"the version of {'.'.join(pair)} that it was built from is not there any more")
             columns = ", ".join(quote(name) for name in _used(self._lake.catalog, self._model, pair, table.schema.names))
