@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 KEY = "run-summary"
 REFRESH_SECONDS = 30
 """How often the artifact of a stream is brought up to date."""
+PUBLISH = "publish"
+"""The step at the end of a run that is no table's."""
 COLUMNS = ("step", "table", "status", "rows in", "rows out", "rejected", "seconds", "version")
 
 
@@ -93,9 +95,9 @@ class RunSummary:
         """The flow run's last state, by its last run."""
         if self.last is None:
             return Completed(message="Nothing was run.")
-        tables = {step.table for step in self.last.steps}
+        tables = {step.table for step in self.last.steps if step.step != PUBLISH}
         failed = sorted({step.table for step in self.last.steps if step.status == "failed"})
-        skipped = sorted({step.table for step in self.last.steps if step.status == "skipped"} - set(failed))
+        skipped = sorted({step.table for step in self.last.steps if step.status == "skipped" and step.step != PUBLISH} - set(failed))
         if failed:
             others = " The others went on." if len(tables) > len(failed) + len(skipped) else ""
             waiting = f"; not done because of them: {', '.join(skipped)}" if skipped else ""

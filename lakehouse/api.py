@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lakehouse.acts import Acts
 from lakehouse.lake import Lake
 from lakehouse.layout import lake_uri
 from lakehouse.pipeline.backfill import backfill
@@ -12,13 +13,14 @@ from lakehouse.pipeline.plan import plan
 from lakehouse.pipeline.read import query, scan
 from lakehouse.pipeline.run import run
 from lakehouse.pipeline.sandbox import sandbox
+from lakehouse.pipeline.stars import Shown, listed
 from lakehouse.pipeline.status import history, status
 from lakehouse.pipeline.stream import stream
 from lakehouse.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from datetime import timedelta
+    from datetime import date, datetime, timedelta
     from threading import Event
 
     import polars as pl
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from lakehouse.pipeline.walk import Around, Progress
 
 
-class Lakehouse:
+class Lakehouse(Acts):
     """A project and its lake. Every call sees the lake as it is at that moment."""
 
     def __init__(self, project: Path, settings: Settings) -> None:
@@ -90,31 +92,25 @@ class Lakehouse:
             return run(lake, select, full_refresh=full_refresh, rebuild=rebuild, progress=progress, around=around)
 
     def backfill(
-        self, select: Iterable[str] = (), *, from_: Cursor, to: Cursor, progress: Progress | None = None, around: Around | None = None
+        self,
+        select: Iterable[str] = (),
+        *,
+        from_: Cursor,
+        to: Cursor,
+        include_undone: bool = False,
+        progress: Progress | None = None,
+        around: Around | None = None,
     ) -> Run:
         """Read `from_ <= cursor < to` of the selected tables again, and bring what follows from them up to date.
+
+        With `include_undone` rows come back whose run is taken back.
 
         Raises:
             MetadataError: The metadata has faults.
             UsageError: A word names nothing or no table with a cursor, or the bounds are no window.
         """
         with self._lake() as lake:
-            return backfill(lake, select, from_=from_, to=to, progress=progress, around=around)
-
-    def adopt(self, table: str, place: str, *, watermark: Cursor | None = None, progress: Progress | None = None) -> Run:
-        """Make a Parquet or Delta history (a file, a folder, a pattern, a table; here or on Azure) a table's first batch in bronze.
-
-        The next run goes on from the greatest cursor in it, or from a lower `watermark`.
-
-        Raises:
-            MetadataError: The metadata has faults.
-            UsageError: There is no such table, nothing at the place, or bronze has rows of the table already.
-            ContractError: The columns do not fit; all are named.
-        """
-        from lakehouse.pipeline.adopt import adopt  # noqa: PLC0415  done once in a table's life
-
-        with self._lake() as lake:
-            return adopt(lake, table, place, watermark=watermark, progress=progress)
+            return backfill(lake, select, from_=from_, to=to, include_undone=include_undone, progress=progress, around=around)
 
     def reconcile(
         self,
@@ -122,10 +118,13 @@ class Lakehouse:
         *,
         heal: bool = False,
         since: Cursor | None = None,
+        include_undone: bool = False,
         progress: Progress | None = None,
         around: Around | None = None,
     ) -> Reconciliation:
         """Compare the selected tables with their sources; with `heal`, read again what differs and bring what follows up to date.
+
+        With `include_undone`, rows whose run is taken back count as not read.
 
         Raises:
             MetadataError: The metadata has faults.
@@ -134,7 +133,7 @@ class Lakehouse:
         from lakehouse.pipeline.reconcile import reconcile  # noqa: PLC0415  nothing else needs it
 
         with self._lake() as lake:
-            return reconcile(lake, select, heal=heal, since=since, progress=progress, around=around)
+            return reconcile(lake, select, heal=heal, since=since, include_undone=include_undone, progress=progress, around=around)
 
     def lineage(self, name: str | None = None) -> Lineage:
         """What a table (`gold.fact_stream`) or a column (`gold.dim_user.country`) comes from and what comes of it; without a name all.
@@ -234,6 +233,17 @@ class Lakehouse:
         with self._lake() as lake:
             return why(lake, table, keys)
 
+    def reveal(self, column: str, *tokens: str) -> list[str]:
+        """The values behind tokens of a column (`users.email`) that its key can undo; who calls must hold the key.
+
+        Raises:
+            UsageError: There is no such column, its tokens cannot be undone, its key is not set, or made none of these tokens.
+        """
+        from lakehouse.pipeline.reveal import reveal  # noqa: PLC0415  nothing else needs it
+
+        with self._lake() as lake:
+            return reveal(lake, column, tokens)
+
     def test(self, select: Iterable[str] = ()) -> Report:
         """Run the cases of `metadata/tests/`, in memory: no lake and no source is touched.
 
@@ -264,16 +274,19 @@ class Lakehouse:
         with self._lake() as lake:
             return quality(lake, table)
 
-    def rejects(self, table: str | None = None, *, reason: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
-        """The newest rows that silver does not take, of one table or of all: `reason`, `rules`, masked `key`, and where they are in bronze.
+    def rejects(self, table: str | None = None, *, reason: str | None = None, limit: int = 50, state: str = "open") -> list[dict[str, Any]]:
+        """The newest rows that silver does not take, of one table or of all.
+
+        Each has `reason`, `rules`, the masked `key`, where it is in bronze, `state` (open, repaired, dropped; `all` asks for all),
+        `owner` and `age_seconds`.
 
         Raises:
-            UsageError: There is no such table.
+            UsageError: There is no such table or state.
         """
         from lakehouse.pipeline.quality import rejects  # noqa: PLC0415  as above
 
         with self._lake() as lake:
-            return rejects(lake, table, reason=reason, limit=limit)
+            return rejects(lake, table, reason=reason, limit=limit, state=state)
 
     def reject(self, table: str, pointer: str) -> list[dict[str, Any]]:
         """The rejects of a table whose `_row_hash` begins so, with the row's values in bronze, unmasked, as `row`.
@@ -286,17 +299,23 @@ class Lakehouse:
         with self._lake() as lake:
             return reject(lake, table, pointer)
 
-    def scan(self, name: str) -> pl.LazyFrame:
-        """The rows of `layer.table`, lazy.
+    def scan(self, name: str, *, star: int | None = None, as_of: datetime | date | None = None, staged: bool = False) -> pl.LazyFrame:
+        """The rows of `layer.table`, lazy; of gold in the published star, or as `sql` says.
 
         Raises:
-            UsageError: There is no such table.
+            UsageError: There is no such table or star.
         """
         with self._lake() as lake:
-            return scan(lake, name)
+            return scan(lake, name, self._shown(lake, star, as_of, staged=staged))
 
-    def sql(self, text: str) -> pl.DataFrame:
+    def sql(self, text: str, *, star: int | None = None, as_of: datetime | date | None = None, staged: bool = False) -> pl.DataFrame:
         """The result of one SELECT over `bronze.x`, `silver.x`, `rejects.x`, `gold.y`, and `ledger.windows`, `runs`, `steps`, `quality`.
+
+        Args:
+            text: The SELECT.
+            star: Gold as it was published by this number, in the place of the newest star.
+            as_of: Gold as readers saw it at this time; a day means its beginning, in UTC.
+            staged: Gold as it was built last, published or not.
 
         Raises:
             UsageError: It is no single SELECT, or names what is not there.
@@ -304,4 +323,13 @@ class Lakehouse:
         import polars as pl  # noqa: PLC0415  on the way out only
 
         with self._lake() as lake:
-            return pl.DataFrame(pl.from_arrow(query(lake, text)))
+            return pl.DataFrame(pl.from_arrow(query(lake, text, self._shown(lake, star, as_of, staged=staged))))
+
+    @staticmethod
+    def _shown(lake: Lake, star: int | None, as_of: datetime | date | None, *, staged: bool) -> Shown | None:
+        return None if star is None and as_of is None and not staged else Shown(lake, star=star, as_of=as_of, staged=staged)
+
+    def stars(self) -> list[dict[str, Any]]:
+        """The stars that are kept, the newest first: star, at, run_id, tables, changed, checks, warnings, same_as, shown."""
+        with self._lake() as lake:
+            return listed(lake)

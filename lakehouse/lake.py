@@ -5,22 +5,40 @@ from __future__ import annotations
 import uuid
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from threading import Lock, local
+from threading import Lock
 from typing import TYPE_CHECKING, Self
 
 from lakehouse.catalog import Catalog, load
+from lakehouse.catalog.personal import hidden
 from lakehouse.errors import StorageError, UsageError
-from lakehouse.layout import COMMITS, DEFINITION, LEDGER, REJECTS, consumed, lake_uri, layer_uris, table_uri, watermark, watermark_batch
+from lakehouse.layout import (
+    COMMITS,
+    CORRECTIONS,
+    DEFINITION,
+    LEDGER,
+    REJECTS,
+    STARS,
+    consumed,
+    corrected,
+    lake_uri,
+    layer_uris,
+    table_uri,
+    watermark,
+    watermark_batch,
+)
 from lakehouse.ledger import Ledger
 from lakehouse.model.run import Cursor, cursor_from_number
 from lakehouse.settings import Settings
+from lakehouse.sources.connections import Connections
 from lakehouse.storage.commits import Written, conflict
-from lakehouse.storage.delta import Table, create_table, open_table
+from lakehouse.storage.delta import Table
 from lakehouse.storage.effects import Effects
 from lakehouse.storage.greatest import greatest_text
 from lakehouse.storage.leases import Leases, Turn
+from lakehouse.storage.opening import create_table, open_table
 from lakehouse.storage.place import Places
 from lakehouse.storage.process import require_address_space, require_not_forked
+from lakehouse.storage.stars import Stars
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -29,18 +47,20 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    import polars as pl
     import pyarrow as pa
 
     from lakehouse.engines.duck import Duck, Session
     from lakehouse.model.extraction import Extraction
     from lakehouse.model.quality import Finding
     from lakehouse.model.sample import Sample
+    from lakehouse.model.table import Table as Metadata
     from lakehouse.sources.database import Database
-    from lakehouse.sources.gate import Gate
+    from lakehouse.transform.protection import Protection
 
 
 OPENED_AT_ONCE = 8
-WRITTEN_BY = {"heal": "bronze", "sweep": "bronze"}
+WRITTEN_BY = {"heal": "bronze", "sweep": "bronze", "rekey": "bronze", "erase": "bronze"}
 """The layer that a step writes, where it has not the step's name."""
 
 
@@ -61,10 +81,13 @@ class Lake:
         run_id: The id of this run.
         effects: Counts every side effect.
         ledger: Where runs are recorded.
+        stars: What was published of gold.
         extractions: The newest read of each table.
         sample: How much of each table is read, where this is a lake of samples.
         done: When each (step, table) that is done every so often was last done; None until somebody asks.
+        connections: The connected sources, one for each seat of a thread.
         findings: What the rules of each table found in this run, at the last attempt.
+        spoken_of: Of tables of bronze, a condition that all rows meet of which an erasure speaks, with its id: else they are searched for.
         told: What ended the run from outside, such as Ctrl-C; empty until then. Threads beside the main one hear of it here only.
     """
 
@@ -76,23 +99,26 @@ class Lake:
     run_id: str
     effects: Effects
     ledger: Ledger
+    stars: Stars
     extractions: dict[str, Extraction] = field(default_factory=dict)
     sample: Sample | None = None
     done: dict[tuple[str, str], datetime] | None = None
     told: Sequence[BaseException] = ()
+    spoken_of: dict[str, tuple[str, pl.Expr]] = field(default_factory=dict)
     findings: dict[str, list[Finding]] = field(default_factory=dict)
     _leases: Leases = field(init=False)
-    _databases: dict[tuple[str, int], Database] = field(default_factory=dict)
-    _gates: dict[str, Gate] = field(default_factory=dict)
-    _seats: local = field(default_factory=local)
+    connections: Connections = field(init=False)
     _lock: Lock = field(default_factory=Lock)
     _duck: Duck | None = None
+    _protections: dict[str, Protection | None] = field(default_factory=dict)
     _tables: dict[tuple[str, str], Table] = field(default_factory=dict)
     _ahead: dict[tuple[str, str], Future[Table | None]] = field(default_factory=dict)
+    _uncorrected: bool = False
 
     def __post_init__(self) -> None:
         """Name the terms of its leases."""
         term, patience = self.settings.lease_seconds, self.settings.wait_seconds
+        self.connections = Connections(self.project, self.settings, self.sample, self.protection)
         self._leases = Leases(lambda: self.run_id, self.effects, term=term, patience=patience, go_on=self.go_on)
 
     @classmethod
@@ -111,12 +137,14 @@ class Lake:
         layers = layer_uris(lake_uri(settings.lake, project), settings.layer, project)
         effects, places = Effects(settings.fault), Places(settings.azure)
         ledger = Ledger(layers[LEDGER], layers[COMMITS], places, effects)
-        return cls(project, settings, load(project), layers, places, _new_id(), effects, ledger, sample=sample)
+        stars = Stars(places.at(layers[STARS]), effects)
+        return cls(project, settings, load(project), layers, places, _new_id(), effects, ledger, stars, sample=sample)
 
     def begin(self) -> None:
         """Start another run on the same handles, each read on to what other runs wrote meanwhile."""
         self.run_id = _new_id()
         self.findings.clear()
+        self._uncorrected = False
         for place, table in list(self._tables.items()):
             try:
                 table.refresh()
@@ -134,25 +162,19 @@ class Lake:
             UsageError: Its connection has no URL.
             SourceError: It refuses or does not answer.
         """
-        place = (source, self._seat)
-        if place not in self._databases:
-            from lakehouse.sources.connect import connect  # noqa: PLC0415  the driver is loaded where rows are read
-            from lakehouse.sources.database import Database  # noqa: PLC0415  as above
-            from lakehouse.sources.gate import Gate  # noqa: PLC0415  as above
+        return self.connections.database(source, self.catalog.sources[source])
 
-            about = self.catalog.sources[source]
-            gate = self._gates.setdefault(source, Gate(about.connections))
-            dialect = connect(self.settings.url(about.connection), self.project)
-            self._databases[place] = Database(dialect, self.settings.batch_rows, gate, self.sample)
-        return self._databases[place]
+    def protection(self, table: Metadata) -> Protection | None:
+        """What becomes of a table's personal data; None where its file declares none.
 
-    @property
-    def _seat(self) -> int:
-        return int(getattr(self._seats, "number", 0))
+        Raises:
+            UsageError: One of its keys is not set, or is none.
+        """
+        if table.personal and table.name not in self._protections:
+            from lakehouse.transform.protection import protection  # noqa: PLC0415  loaded where there is personal data
 
-    def sit(self, seat: int) -> None:
-        """Give this thread a seat of its own: connections serve one thread, and the same seat has the same ones in the next run."""
-        self._seats.number = seat
+            self._protections[table.name] = protection(table, self.settings.secret)
+        return self._protections.get(table.name)
 
     def go_on(self) -> None:
         """Nothing, as long as the run goes on.
@@ -188,22 +210,46 @@ class Lake:
             self._tables[layer, name] = found
         return self._tables[layer, name]
 
+    def gold_at(self, name: str, version: int) -> Table | None:
+        """A handle for readers on an older version of a gold table; None where there is no such table."""
+        return open_table(self.places.at(table_uri(self.layers["gold"], name)), f"gold.{name}", self.effects, version=version)
+
+    def keeping_stars(self) -> Turn:
+        """The right to take versions away from stars, or to publish older ones again, which one process at a time has."""
+        return Turn(self._leases, self.stars.place, STARS)
+
     def _open(self, layer: str, name: str) -> Table | None:
         require_not_forked()
-        turn = self._turn(layer, name)
-        return open_table(turn.place, turn.name, self.effects, turn)
+        turn = self.turn(layer, name)
+        return open_table(turn.place, turn.name, self.effects, turn, hidden=hidden(self.catalog, layer, name))
 
-    def _turn(self, layer: str, name: str) -> Turn:
+    def turn(self, layer: str, name: str) -> Turn:
+        """The right to write a table, not taken yet."""
         return Turn(self._leases, self.places.at(table_uri(self.layers[layer], name)), f"{layer}.{name}")
 
     def open_ahead(self, nodes: Iterable[str]) -> None:
         """Begin to open the tables of these nodes side by side: each one waits for the lake's storage more than it computes."""
         pool = ThreadPoolExecutor(OPENED_AT_ONCE, thread_name_prefix="open")
+        if ("bronze", CORRECTIONS) not in {*self._tables, *self._ahead}:
+            self._ahead["bronze", CORRECTIONS] = pool.submit(self._open, "bronze", CORRECTIONS)
         for node in nodes:
             for layer in ("gold",) if node in self.catalog.models else ("bronze", "silver"):
                 if (layer, node) not in self._tables:
                     self._ahead[layer, node] = pool.submit(self._open, layer, node)
         pool.shutdown(wait=False)
+
+    def corrections(self) -> Table | None:
+        """The handle on `bronze._corrections`, or None where nobody has corrected anything when this run first looked."""
+        if self._uncorrected and ("bronze", CORRECTIONS) not in self._tables:
+            return None
+        found = self.table("bronze", CORRECTIONS)
+        self._uncorrected = found is None
+        return found
+
+    def corrected(self, name: str) -> int:
+        """The ordinal of the last commit of corrections that speaks of a table; 0 where none does."""
+        table = self.corrections()
+        return 0 if table is None else table.number(corrected(name)) or 0
 
     def watermark(self, name: str) -> Cursor | None:
         """The greatest value of a table's cursor that bronze has committed, or None."""
@@ -218,6 +264,7 @@ class Lake:
 
     def forget(self, node: str | None = None) -> None:
         """Drop the handles on the tables of a node and on those it reads, or all: the next ones see what other runs wrote meanwhile."""
+        self._uncorrected = False
         if node is None:
             self._tables.clear()
             self._drop_ahead()
@@ -225,7 +272,7 @@ class Lake:
         own = (
             {("gold", node), *self.catalog.inputs(node)}
             if node in self.catalog.models
-            else {("bronze", node), *self.catalog.above_silver(node), ("silver", node), (REJECTS, node)}
+            else {("bronze", node), *self.catalog.above_silver(node), ("silver", node), (REJECTS, node), ("bronze", CORRECTIONS)}
         )
         for place in own:
             self._tables.pop(place, None)
@@ -257,14 +304,24 @@ class Lake:
                 raise conflict(".".join(pair))  # another run read on: this handle shows an older state
         if table.number(DEFINITION) != self.catalog.definition(name):
             return "its definition changed"
+        if layer == "silver" and (done := table.number(corrected(name)) or 0) != self.corrected(name):
+            if done > self.corrected(name):
+                raise conflict(f"bronze.{CORRECTIONS}")
+            return "people corrected rows of it"
         moved = [".".join(pair) for pair, there in inputs.items() if there is not None and table.number(consumed(*pair)) != there.batch]
         return f"{', '.join(moved)} moved on since it was built" if moved else None
 
     def make_table(self, layer: str, name: str, schema: pa.Schema) -> Table:
         """The handle on a new empty table of the lake."""
-        turn = self._turn(layer, name)
-        self._tables[layer, name] = create_table(turn.place, turn.name, schema, self.effects, turn)
+        turn = self.turn(layer, name)
+        self._tables[layer, name] = create_table(
+            turn.place, turn.name, schema, self.effects, turn, hidden=hidden(self.catalog, layer, name)
+        )
         return self._tables[layer, name]
+
+    def is_under_way(self, run_id: str, layer: str, name: str) -> bool:
+        """Whether a run wrote a table last, and its process lives."""
+        return self._leases.is_alive(self.places.at(table_uri(self.layers[layer], name)), run_id)
 
     def end_step(self, step: str, name: str) -> Written:
         """What was committed to a table since its last step ended; the turn to write it, where it is still had, is given back."""
@@ -287,16 +344,7 @@ class Lake:
         """End the connections to the sources and the SQL engine, and give back what is still held."""
         self._drop_ahead()
         self._leases.close()
-        for seat in {seat for _, seat in self._databases}:
-            self._disconnect(seat)
+        self.connections.close()
         if self._duck is not None:
             self._duck.close()
             self._duck = None
-
-    def disconnect(self) -> None:
-        """End this seat's connections to the sources; the next read connects again."""
-        self._disconnect(self._seat)
-
-    def _disconnect(self, seat: int) -> None:
-        for place in [place for place in list(self._databases) if place[1] == seat]:
-            self._databases.pop(place).close()

@@ -16,8 +16,16 @@ Layer = Literal["bronze", "silver", "gold"]
 LAYERS: tuple[Layer, ...] = ("bronze", "silver", "gold")
 LEDGER, COMMITS = "_ledger", "_commits"
 """Beside the layers: what ran, and the commits' own records where a log no longer has them."""
+ERASURES = "_erasures"
+"""Beside the layers: the certificates of erasures, `<lake>/_erasures/<number>.json`."""
 REJECTS = "rejects"
 """Beside silver: a table for each of its tables that lists the rows which silver does not take, at `<lake>/_rejects/<table>`."""
+CORRECTIONS = "_corrections"
+"""The table of bronze in which people's corrections of all tables stand."""
+AUDIT = "_audit"
+"""Beside the layers: what people did, line by line, each one chained to the one before it by its hash."""
+STARS = "_stars"
+"""Beside the layers: a small file for each published star, `<lake>/_stars/000000000007.json`."""
 COLUMN = re.compile(r"^[A-Za-z][A-Za-z0-9_]{0,62}\Z")
 NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}\Z")
 
@@ -43,6 +51,25 @@ REJECTED = "lakehouse.rejected"
 """How often the rejects of a table were changed: in their own commits, and in the commit of silver that goes with them."""
 TAKEN, DROPPED = "lakehouse.taken", "lakehouse.dropped"
 """How many of the bronze rows that silver has consumed its rows' own rules let in, and how many rules with `drop` left out."""
+
+REPAIRED = "lakehouse.repaired"
+"""How many of the rows that a person fixed are among those that were let in."""
+
+AUDITED, AUDITED_HASH = "lakehouse.audited", "lakehouse.audited_hash"
+"""How many lines the audit has, and the first 60 bits of the last one's hash: in commits of the ledger, to find a tail that was cut off."""
+
+PERSONAL = "lakehouse.pii"
+"""The app transaction of a bronze table that is 1 where any of its columns holds personal data, protected."""
+
+
+def personal(column: str) -> str:
+    """The app transaction of a bronze table that tells what it has in the place of a column's personal data."""
+    return f"{PERSONAL}.{column}"
+
+
+def key_of(name: str) -> str:
+    """The app transaction of a silver or gold table that tells by which version of a key the tokens in its rows were made."""
+    return f"lakehouse.key.{name}"
 
 
 def watermark(cursor: str, zone: str | None = None) -> str:
@@ -77,15 +104,34 @@ def sequence(column: str, kind: str) -> str:
     return f"lakehouse.sequence.{column}.{kind}"
 
 
+def corrected(table: str) -> str:
+    """The app transaction that holds the ordinal of the last commit of corrections that speaks of a table.
+
+    It stands in the commits of `bronze._corrections`, and in those of the silver table that has consumed it.
+    """
+    return f"lakehouse.corrected.{table}"
+
+
 def consumed(layer: str, table: str) -> str:
     """The app transaction under which a table keeps how far it has read `layer.table`."""
     return f"lakehouse.consumed.{layer}.{table}"
+
+
+def seen(layer: str, table: str) -> str:
+    """The app transaction under which a model keeps the very version of `layer.table` that it was built from."""
+    return f"lakehouse.seen.{layer}.{table}"
+
+
+def failing(rule: str) -> str:
+    """The app transaction under which a model keeps how many of its rows break a rule."""
+    return f"lakehouse.failing.{rule}"
 
 
 _AZURE = re.compile(
     r"(?:abfss?|az)://(?P<container>[a-z0-9][a-z0-9-]{1,61}[a-z0-9])(?:@(?P<account>[a-z0-9]{3,24})\.dfs\.core\.windows\.net)?"
     r"(?P<path>(?:/[A-Za-z0-9_=][A-Za-z0-9._=-]*)*)/*\Z"
 )
+_STAR = re.compile(r"([0-9]{12})\.json\Z")
 _ACCOUNT = re.compile(r"(?<=\w)@[a-z0-9]+\.dfs\.core\.windows\.net")
 AZURE_FORM = "abfss://container@account.dfs.core.windows.net/path, abfss://container/path or az://container/path, of plain names"
 
@@ -112,12 +158,12 @@ def lake_uri(given: str, project: Path, setting: str = "LAKEHOUSE_LAKE") -> str:
 
 
 def layer_uris(lake: str, given: Mapping[Layer, str], project: Path) -> dict[str, str]:
-    """Where each layer, the ledger and the commits' records live: `<lake>/<layer>`, or where a setting says.
+    """Where each layer, the ledger, the commits' records and the stars live: `<lake>/<layer>`, or where a setting says.
 
     Raises:
         UsageError: A setting is no place, or two of them share one.
     """
-    found: dict[str, str] = {name: f"{lake}/{name}" for name in (LEDGER, COMMITS)} | {REJECTS: f"{lake}/_{REJECTS}"}
+    found: dict[str, str] = {name: f"{lake}/{name}" for name in (LEDGER, COMMITS, AUDIT, ERASURES, STARS)} | {REJECTS: f"{lake}/_{REJECTS}"}
     for layer in LAYERS:
         found[layer] = lake_uri(given[layer], project, f"LAKEHOUSE_LAYER__{layer.upper()}") if layer in given else f"{lake}/{layer}"
         for other, there in found.items():
@@ -140,6 +186,21 @@ def overlap(one: str, other: str) -> bool:
 def table_uri(layer: str, table: str) -> str:
     """Where one table lives: `<layer>/<table>`."""
     return f"{layer}/{table}"
+
+
+def star_file(star: int) -> str:
+    """The name of a published star's manifest.
+
+    >>> star_file(7)
+    '000000000007.json'
+    """
+    return f"{star:012}.json"
+
+
+def star_number(file: str) -> int | None:
+    """The star whose manifest has this name; None where it is none's."""
+    found = _STAR.match(file)
+    return int(found[1]) if found else None
 
 
 def folder_of(uri: str) -> str:

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from lakehouse.errors import ConflictError
-from lakehouse.layout import table_uri
+from lakehouse.layout import AUDITED, AUDITED_HASH, table_uri
 from lakehouse.model.run import Commit
-from lakehouse.storage.delta import create_table, open_table
+from lakehouse.storage.opening import create_table, open_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     import polars as pl
@@ -59,6 +59,7 @@ STEPS = pa.schema(
         ("run_metadata", pa.string()),
         ("rebuilt", pa.bool_()),
         ("dropped", pa.int64()),
+        ("suppressed", pa.int64()),
     ]
 )
 """`rebuilt` rows were read from commits: of their runs nobody knows how they ended."""
@@ -92,6 +93,8 @@ QUALITY = pa.schema(
 )
 """What each rule found in each run. `ordinal` counts the commits, since clocks may be set; `share` is that of the judged rows which
 broke it; `held` says that the table's commit was held back; `samples` is a JSON list of at most 5 masked keys."""
+_WORDS = ("error", "failed_checks", "samples", "told")
+"""The columns of both tables that may hold words of rows."""
 VIEWS = {
     "runs": """
 select run_id, any_value(run_status) as status, min(run_started_at) as started_at, max(run_seconds) as seconds,
@@ -149,6 +152,26 @@ class Ledger:
         if rows:
             self._append(self._quality, "ledger.quality", QUALITY, run_id, rows)
 
+    def know_of_audit(self, run_id: str, count: int, head: int) -> None:
+        """Keep how many lines the audit has, and what the last one is known by, in a commit without rows."""
+        numbers = {AUDITED: count, AUDITED_HASH: head}
+        for attempt in range(ATTEMPTS):
+            try:
+                table = self.table() or create_table(self._place, "ledger.steps", STEPS, self._effects)
+                if (table.number(AUDITED) or 0) < count:  # else another act was told meanwhile
+                    table.mark(Commit(run_id, "ledger", numbers))
+            except ConflictError:
+                if attempt == ATTEMPTS - 1:
+                    raise
+            else:
+                return
+
+    def knows_of_audit(self) -> tuple[int, int] | None:
+        """How many lines the audit had at least, and what the last one of them is known by; None where nothing is known."""
+        table = self.table()
+        count = None if table is None else table.number(AUDITED)
+        return None if table is None or count is None else (count, table.number(AUDITED_HASH) or 0)
+
     def quality_table(self) -> Table | None:
         """The handle on the table of what rules found, or None where nothing is recorded yet."""
         return open_table(self._quality, "ledger.quality", self._effects)
@@ -156,6 +179,43 @@ class Ledger:
     def quality(self) -> pl.LazyFrame:
         """All that rules found, with the columns of `QUALITY`; lazy, in no promised order."""
         return _whole(self.quality_table(), QUALITY)
+
+    def blank(self, texts: Sequence[str], run_id: str) -> int:
+        """Put `***` in the place of these texts wherever steps and findings have them, in one commit each; how many rows had some."""
+        import polars as pl  # noqa: PLC0415  as in `_whole`
+
+        from lakehouse.storage.frames import to_batches  # noqa: PLC0415  as above
+
+        count = 0
+        for place, name in ((self._place, "ledger.steps"), (self._quality, "ledger.quality")):
+            for attempt in range(ATTEMPTS):
+                table = open_table(place, name, self._effects)
+                rows = None if table is None else table.scan().collect()
+                if table is None or rows is None:
+                    break
+                blanked = rows.with_columns(
+                    pl.col([each for each in _WORDS if each in rows.columns]).str.replace_many(list(texts), ["***"])
+                )
+                changed = blanked.filter(blanked.hash_rows() != rows.hash_rows()).height
+                if not changed:
+                    break
+                try:
+                    table.replace(to_batches(blanked, table.schema), lambda: Commit(run_id, "erase"))
+                except ConflictError:
+                    if attempt == ATTEMPTS - 1:
+                        raise
+                else:
+                    count += changed
+                    break
+        return count
+
+    def retire(self) -> list[str]:
+        """Leave the newest version alone of the tables of steps and findings; which these are."""
+        from lakehouse.storage.erasing import retire  # noqa: PLC0415  done in an erasure
+
+        tables = ((self._place, "ledger.steps"), (self._quality, "ledger.quality"))
+        there = [(place, name) for place, name in tables if open_table(place, name, self._effects) is not None]
+        return [name for place, name in there if retire(place, name, self._effects, None) is not None]
 
     def restore(self, steps: Iterable[dict[str, Any]], run_id: str) -> int:
         """Add steps that commits tell of and that are not recorded yet; how many were added."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import getpass
 import json
 import os
 from datetime import UTC, datetime
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PREFIX, BETWEEN = "lakehouse_", "__"
+KEY_BYTES = 32
 
 
 def _utc(instant: datetime) -> datetime:
@@ -78,6 +81,10 @@ class Settings(BaseModel):
     connection: dict[str, SecretStr] = Field(default_factory=dict)
     """`LAKEHOUSE_CONNECTION__<NAME>`: the URL of the connection that metadata calls <name>."""
 
+    key: dict[str, SecretStr] = Field(default_factory=dict)
+    """`LAKEHOUSE_KEY__<NAME>`: the key that metadata calls <name> (`<name>@2`: `LAKEHOUSE_KEY__<NAME>_2`), 32 bytes or more in hex or
+    base64; for personal data."""
+
     memory_limit: ByteSize = ByteSize(4 * 1024**3)
     """`LAKEHOUSE_MEMORY_LIMIT`: bytes (or `2GiB`) that the SQL engine may hold before it spills to disk."""
 
@@ -91,6 +98,12 @@ class Settings(BaseModel):
     """`LAKEHOUSE_WAIT_SECONDS`: how long a run waits for another one that is writing the same table; longer than the seconds of a lease,
     or one that died on another machine is not outlived."""
 
+    star_days: float = Field(default=30, ge=0, le=36_500)
+    """`LAKEHOUSE_STAR_DAYS`: for how many days back readers can choose the star of any time; older ones are forgotten by maintenance."""
+
+    stars_kept: int = Field(default=10, ge=1)
+    """`LAKEHOUSE_STARS_KEPT`: so many of the newest stars are kept however old they are."""
+
     tables_at_once: int = Field(default=1, ge=1, le=64)
     """`LAKEHOUSE_TABLES_AT_ONCE`: how many tables and models a run brings up to date side by side."""
 
@@ -99,6 +112,9 @@ class Settings(BaseModel):
 
     openlineage_key: SecretStr | None = None
     """`LAKEHOUSE_OPENLINEAGE_KEY`: the server's API key."""
+
+    user: str = Field(default="", max_length=200)
+    """`LAKEHOUSE_USER`: who acts, for the audit and for corrections; by default the user of the operating system."""
 
     clock: Annotated[datetime, AfterValidator(_utc)] | None = None
     """`LAKEHOUSE_CLOCK`: an ISO instant that stands for "now", here and in the source; for tests and replays."""
@@ -145,9 +161,56 @@ class Settings(BaseModel):
             )
         return found.get_secret_value()
 
+    def who(self) -> str:
+        """The person or service that acts: `LAKEHOUSE_USER`, else the user of the operating system."""
+        if self.user:
+            return self.user
+        try:
+            return getpass.getuser()
+        except (KeyError, OSError):  # a container may know the number of its user only
+            return f"uid {os.getuid()}"
+
+    def secret(self, key: str) -> bytes:
+        """The bytes of the key in `LAKEHOUSE_KEY__<KEY>`: for what makes tokens only.
+
+        Raises:
+            UsageError: No such variable is set, or it holds no key; its value is not shown.
+        """
+        variable, found = f"environment variable LAKEHOUSE_KEY__{key.upper()}", self.key.get(key)
+        form = f"{KEY_BYTES} random bytes or more, in hex or base64"
+        if found is None:
+            raise UsageError(
+                f"key {key!r} is not set",
+                where=variable,
+                expected=form,
+                next_step="Set the variable from where your secrets are kept; `openssl rand -hex 32` makes a new key.",
+            )
+        secret = _bytes_of(found.get_secret_value().strip())
+        if secret is None or len(secret) < KEY_BYTES:
+            raise UsageError(
+                f"key {key!r} cannot be one",
+                where=variable,
+                expected=form,
+                given="neither hex nor base64" if secret is None else f"{len(secret)} bytes",
+                next_step="Set it right; `openssl rand -hex 32` makes a new key.",
+            )
+        return secret
+
     def now(self) -> datetime:
         """The run's clock: UTC, from `LAKEHOUSE_CLOCK` where it is set."""
         return self.clock or datetime.now(UTC)
+
+
+def _bytes_of(text: str) -> bytes | None:
+    """The bytes that a text writes in hex or base64 (the URL's alphabet too); None where it is neither."""
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        pass
+    try:
+        return base64.b64decode(text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4), validate=True)
+    except ValueError:
+        return None
 
 
 def _of_file(path: Path) -> Mapping[str, str | None]:
@@ -192,7 +255,7 @@ def _object(name: str, value: str) -> dict[str, Any]:
     return found
 
 
-_HOLDERS = {"connection": "CONNECTION__SHOP", "layer": "LAYER__BRONZE", "azure": "AZURE__ACCOUNT"}
+_HOLDERS = {"connection": "CONNECTION__SHOP", "key": "KEY__PEOPLE", "layer": "LAYER__BRONZE", "azure": "AZURE__ACCOUNT"}
 """The settings that hold several values, each with a variable of its own; and the name of one."""
 
 

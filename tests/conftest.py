@@ -1,6 +1,7 @@
 """Fixtures that every kind of test may use."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -43,6 +44,23 @@ def bridge() -> Iterator[Bridge]:
     server = Bridge()
     yield server
     server.stop()
+
+
+LONGEST = (
+    "faults/test_every_effect.py",
+    "flows/test_deployments.py",
+    "properties/test_feeds.py",
+    "demo/test_demo.py",
+    "streams/test_stream.py",
+)
+"""The files that take longest, in the order in which they begin: no worker is left alone with one of them at the end."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files; within a file and for all others the order stays."""
+    places = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -13,8 +13,9 @@ from lakehouse.layout import table_uri
 from lakehouse.model.run import Commit
 from lakehouse.settings import Azure
 from lakehouse.storage.azure.place import EMULATOR_ACCOUNT, EMULATOR_KEY
-from lakehouse.storage.delta import Table, create_table, open_table
+from lakehouse.storage.delta import Table
 from lakehouse.storage.effects import Effects
+from lakehouse.storage.opening import create_table, open_table
 from lakehouse.storage.place import Place, Places
 
 SCHEMA = pa.schema([("id", pa.int64()), ("city", pa.string())])

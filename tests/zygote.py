@@ -65,6 +65,10 @@ class Zygote:
         return self._socket
 
 
+ZYGOTE = Zygote()
+"""The one of this test process."""
+
+
 def _end(link: socket.socket, process: subprocess.Popen[bytes]) -> None:
     link.close()
     process.wait(10)

@@ -92,8 +92,8 @@ def _mistyped(found: Found, catalog: Catalog) -> list[Fault]:
     for name, given in found.case.given.items():
         if not name.startswith("bronze"):
             continue
-        columns = catalog.tables[name.partition(".")[2] or found.case.node].columns
-        types = {column: shape.type for column, shape in columns.items()} | (found.case.types if not columns else {})
+        columns = catalog.tables[name.partition(".")[2] or found.case.node].stored
+        types = columns | (found.case.types if not columns else {})
         for at, row in _rows(given):
             for column, value in row.items():
                 key = ("given", name, *at, column)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lakehouse.catalog.graph import Graph
+from lakehouse.model.personal import version_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lakehouse.catalog.select import Select
+    from lakehouse.catalog.select import Check, Select
     from lakehouse.model.star import Model
     from lakehouse.model.table import Source, Table
 
@@ -26,12 +27,14 @@ class Catalog:
         tables: By the name in the lake.
         models: By name.
         selects: The parsed SELECT of every model that has one.
+        checks: What a star is judged by before it is published, by name.
     """
 
     sources: Mapping[str, Source]
     tables: Mapping[str, Table]
     models: Mapping[str, Model]
     selects: Mapping[str, Select]
+    checks: Mapping[str, Check] = field(default_factory=dict)
 
     @property
     def graph(self) -> Graph:
@@ -70,6 +73,26 @@ class Catalog:
                 found |= {("gold", via.dimension)} if via else self.reads(fact)
         return found
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The names, without versions, of all keys of tokens that the tables declare."""
+        declared = {shape.key for table in self.tables.values() for shape in table.personal.values() if shape.key}
+        return tuple(sorted({version_of(key)[0] for key in declared}))
+
+    def connected(self) -> list[set[str]]:
+        """The models in groups whose stars are published apart: models of one group read, point to or follow from a table they share."""
+        groups: list[tuple[set[str], set[tuple[str, str]]]] = []
+        for name in self.models:
+            names, tables = {name}, {("gold", name), *self.inputs(name)}
+            apart = []
+            for others, theirs in groups:
+                if theirs & tables:
+                    names, tables = names | others, tables | theirs
+                else:
+                    apart.append((others, theirs))
+            groups = [*apart, (names, tables)]
+        return [names for names, _ in groups]
+
     def definition(self, name: str) -> int:
         """A number that changes with the definition that a silver table or a gold model is built by: 60 bits of a SHA-256."""
         if name in self.tables:
@@ -90,6 +113,7 @@ class Catalog:
                 *odd,
                 *([table.applied] if table.applied else []),
                 *([table.cleaned] if table.cleaned else []),
+                *([table.protected] if table.protected else []),
             ]
         else:
             pointing = [
@@ -105,6 +129,7 @@ class Catalog:
             each.model_dump_json(exclude_defaults=True) for kind in (self.sources, self.tables, self.models) for each in kind.values()
         ]
         words = [list(self.sources), *declared, *(self._text(name) for name in sorted(self.selects))]
+        words += [[name, check.words] for name, check in sorted(self.checks.items())]
         return hashlib.sha256(json.dumps(words).encode()).hexdigest()[:16]
 
     def _text(self, model: str) -> str:

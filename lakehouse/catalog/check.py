@@ -6,8 +6,9 @@ import difflib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from lakehouse.catalog.personal import key_faults
 from lakehouse.catalog.rules import rule_faults
-from lakehouse.catalog.select import check_condition, check_expression, condition_columns, unknown_column
+from lakehouse.catalog.select import check_condition, check_expression, condition_columns, sums, unknown_column
 from lakehouse.catalog.source_sql import condition_fault, query_fault
 from lakehouse.errors import Fault
 from lakehouse.layout import IS_CURRENT, IS_DELETED, VALID_FROM, VALID_TO
@@ -55,6 +56,8 @@ def check_tables(reading: Reading, catalog: Catalog) -> None:
             if condition:
                 _check_rule(reading, f"Table:{name}", (word,), condition, table.shown)
         check_derived(reading, name, table)
+    for name, key, what in key_faults(catalog):
+        reading.fault(f"Table:{name}", key, what)
 
 
 def check_derived(reading: Reading, name: str, table: Table) -> None:
@@ -101,7 +104,27 @@ def check_models(reading: Reading, catalog: Catalog) -> None:
                     Fault(f"sql/gold/{name}.sql", 1, "", f"reads {layer}.{table}, which no metadata file describes", hint)
                 )
         _check_references(reading, catalog, model)
+        _check_sums(reading, catalog, model)
         _check_names(reading, catalog, model)
+
+
+def _check_sums(reading: Reading, catalog: Catalog, model: Model) -> None:
+    """What is not additive is not summed up, what is semi-additive only within one period of its fact."""
+    select = catalog.selects.get(model.name)
+    facts = [table for layer, table in select.reads if layer == "gold" and catalog.models.get(table)] if select else []
+    if select is None or not any(catalog.models[fact].measures for fact in facts):
+        return
+    for table, column, line in sums(select):
+        fact = catalog.models.get(table.removeprefix("gold."))
+        measure = None if fact is None or not table.startswith("gold.") else fact.measures.get(column)
+        if fact is None or measure is None or measure.additivity == "additive":
+            continue
+        if measure.additivity == "non-additive":
+            what = f"sums {column} of {table}, which is not additive"
+            reading.faults.append(Fault(f"sql/gold/{model.name}.sql", line, "", what, "sum up what it is computed of"))
+        elif fact.period and fact.period not in model.keys:
+            what = f"sums {column} of {table} over several {fact.period}, over which it is not additive"
+            reading.faults.append(Fault(f"sql/gold/{model.name}.sql", line, "", what, f"group by {fact.period} and name it in `keys`"))
 
 
 def _check_names(reading: Reading, catalog: Catalog, model: Model) -> None:
@@ -109,7 +132,7 @@ def _check_names(reading: Reading, catalog: Catalog, model: Model) -> None:
     name, label = model.name, f"Model:{model.name}"
     columns = catalog.selects[name].columns if name in catalog.selects else ()
     if columns:
-        needed = {"keys": model.keys, "as_of": (model.as_of,) if model.as_of else ()}
+        needed = {"keys": model.keys, "as_of": (model.as_of,) if model.as_of else (), "scd1": model.scd1}
         if model.history == "scd2":
             needed["history"] = tuple(_HISTORY)
         for key, names in needed.items():
@@ -193,7 +216,8 @@ def check_circles(reading: Reading, catalog: Catalog) -> None:
 
 def check_columns(reading: Reading, catalog: Catalog) -> None:
     """Every column that a SELECT names is there, as far as the tables declare theirs."""
-    for name, select in catalog.selects.items():
+    texts = {f"sql/gold/{name}.sql": select for name, select in catalog.selects.items()}
+    for file, select in {**texts, **{f"sql/checks/{name}.sql": check.select for name, check in catalog.checks.items()}}.items():
         columns: dict[tuple[str, str], dict[str, str]] = {}
         for layer, table in select.reads:
             if layer == "silver" and table in catalog.tables and catalog.tables[table].columns:
@@ -211,4 +235,4 @@ def check_columns(reading: Reading, catalog: Catalog) -> None:
                 ]
                 columns[layer, table] = dict.fromkeys(names, "unknown")
         if len(columns) == len(select.reads) and (what := unknown_column(select, columns)):
-            reading.faults.append(Fault(f"sql/gold/{name}.sql", 1, "", what))
+            reading.faults.append(Fault(file, 1, "", what))

@@ -14,7 +14,7 @@ from lakehouse.errors import Fault
 from lakehouse.model.words import Misfit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 M = TypeVar("M", bound=BaseModel)
@@ -135,12 +135,40 @@ def check(document: Document, model: type[M], given: dict[str, Any]) -> M | None
     try:
         return model.model_validate({**document.data, **given})
     except ValidationError as exc:
-        for error in exc.errors(include_url=False):
-            key = tuple(str(part) for part in error["loc"])
-            what, hint = _sentence(error, model, key, document)
+        told: dict[tuple[str, ...], list[tuple[str, str]]] = {}
+        for key, error in _meant(exc.errors(include_url=False), document):
             cause = error.get("ctx", {}).get("error")
-            document.fault((*key, *cause.key) if isinstance(cause, Misfit) else key, what, hint)
+            place = (*key, *cause.key) if isinstance(cause, Misfit) else key
+            told.setdefault(place, []).append(_sentence(error, model, key, document))
+        for place, sentences in told.items():
+            first, *others = dict.fromkeys(what for what, _ in sentences)
+            what = ", or ".join((first, *(other.removeprefix("Input should be ") for other in others)))
+            document.fault(place, what, next((hint for _, hint in sentences if hint), ""))
     return None
+
+
+def _meant(errors: Iterable[Any], document: Document) -> list[tuple[tuple[str, ...], Mapping[str, Any]]]:
+    """The errors by the file's own keys.
+
+    Where a value may have one of several shapes, pydantic tries each, and names it between the keys: those of the shape count
+    that was read furthest.
+    """
+    placed = []
+    furthest: dict[tuple[str, ...], dict[str, int]] = {}
+    for error in errors:
+        parts, own, point, shape = [str(part) for part in error["loc"]], tuple[str, ...](), tuple[str, ...](), ""
+        for number, part in enumerate(parts):
+            last = number == len(parts) - 1
+            if (*own, part) in document.lines or (last and error["type"] == "missing"):
+                own = (*own, part)
+            elif not shape and own:
+                point, shape = own, part
+        own = own or tuple(parts)
+        if shape:
+            depths = furthest.setdefault(point, {})
+            depths[shape] = max(depths.get(shape, 0), len(own))
+        placed.append((own, point, shape, error))
+    return [(own, error) for own, point, shape, error in placed if not shape or furthest[point][shape] == max(furthest[point].values())]
 
 
 def _sentence(error: Mapping[str, Any], model: type[BaseModel], key: tuple[str, ...], document: Document) -> tuple[str, str]:

@@ -6,6 +6,8 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from lakehouse.model.personal import PROTECTED, SUGGESTED
+
 if TYPE_CHECKING:
     from lakehouse.model.discovery import FoundColumn, FoundTable
 
@@ -44,7 +46,8 @@ def table_text(table: FoundTable) -> str:
             f"lookback: {proposal.lookback}",
         ]
     lines += [f"history: {proposal.history}", "columns:"]
-    lines += [_column(column) for column in table.taken]
+    for column in table.taken:
+        lines += [_column(column), *_suggested(column, is_key=column.name in proposal.keys, is_cursor=column.name == proposal.cursor)]
     gone = [column for column in table.columns if column.left_out]
     lines += [f"  # left out: {comment(quoted(column.name))}: {comment(column.left_out)}" for column in gone[:_LISTED]]
     lines += [f"  # left out: {len(gone) - _LISTED} more"] * (len(gone) > _LISTED)
@@ -65,6 +68,19 @@ def _column(column: FoundColumn) -> str:
         said.append(f"PII? {column.personal}")
     shape = f"  {_scalar(column.name)}: {_scalar(str(column.type))}"
     return f"{shape}  # {comment('; '.join(said))}" if said else shape
+
+
+def _suggested(column: FoundColumn, *, is_key: bool, is_cursor: bool) -> list[str]:
+    """The line that protects a column which may tell of people, as a comment: it takes the place of the column's own when a key is set."""
+    if column.personal is None or is_cursor or column.type.name not in PROTECTED:
+        return []
+    mode = SUGGESTED.get(column.personal.kind, "mask")
+    if is_key:
+        mode = "tokenise" if mode == "tokenise" else "hmac"
+    words = [f"type: {json.dumps(str(column.type)) if column.type.name == 'decimal' else column.type}", f"pii: {mode}"]
+    words += ["key: people"] * (mode in ("hmac", "tokenise"))
+    words += ["case: lower, unicode: NFC, trim: true"] * (column.personal.kind == "e-mail" and column.type.name == "string")
+    return [f"  # {_scalar(column.name)}: {{{', '.join(words)}}}"]
 
 
 def _scalar(text: str) -> str:

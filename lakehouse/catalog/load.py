@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel
 
 from lakehouse.catalog.catalog import Catalog
 from lakehouse.catalog.check import Reading, check_circles, check_columns, check_models, check_source_sql, check_tables
+from lakehouse.catalog.checks import FOLDER, read_checks
 from lakehouse.catalog.document import Document, check, read, read_text
 from lakehouse.catalog.select import Select, parse_select
 from lakehouse.errors import Fault, MetadataError
@@ -43,6 +45,8 @@ def load(project: Path, *, deep: bool = False, dialects: Mapping[str, str | None
     _strays(reading)
     selects = _read_selects(reading, models)
     catalog = Catalog(sources, tables, models, selects)
+    if (project / FOLDER).is_dir():
+        catalog = replace(catalog, checks=read_checks(reading, catalog))
     check_tables(reading, catalog)
     check_models(reading, catalog)
     check_circles(reading, catalog)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import sqlglot
 from sqlglot import exp
@@ -38,6 +38,11 @@ _CLOCKS = (
 _IN_RULES = {"error", "current_user", "current_role", "session_user", "user", "current_schema", "current_schemas", "current_database"}
 _IN_RULES |= {"current_catalog", "current_query"}
 """What no rule may ask besides: a value would stand in an error, or the answer is not the row's."""
+_AT_THE_END = (
+    ("order", "ORDER BY", "a table has no order; leave it out"),
+    ("limit", "LIMIT", "a model holds all rows of its grain; filter them in WHERE or QUALIFY"),
+    ("offset", "OFFSET", "a model holds all rows of its grain; filter them in WHERE or QUALIFY"),
+)
 _DEEP = "it is nested too deeply"
 
 
@@ -56,6 +61,24 @@ class Select:
     columns: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A check of the star.
+
+    Attributes:
+        select: Gives the rows that are wrong.
+        otherwise: What becomes of the star when there are such: `fail` keeps the old one, `warn` only tells.
+    """
+
+    select: Select
+    otherwise: Literal["fail", "warn"]
+
+    @property
+    def words(self) -> str:
+        """All that says what it does."""
+        return f"{self.otherwise}: {self.select.text}"
+
+
 def parse_select(text: str) -> tuple[Select | None, list[tuple[int, str]]]:
     """The SELECT in `text`, or the faults as (line, what)."""
     try:
@@ -71,6 +94,7 @@ def parse_select(text: str) -> tuple[Select | None, list[tuple[int, str]]]:
     if not isinstance(query, exp.Query):
         return None, [(1, f"expected one SELECT, given {query.key.upper()}")]
     reads, faults = _reads(query)
+    faults += [(_line(node), f"{word} at the end: {why}") for key, word, why in _AT_THE_END if (node := query.args.get(key)) is not None]
     faults += [
         (1, f"{node.key.upper()} is not allowed inside a SELECT")
         for node in query.find_all(exp.DML, exp.DDL, exp.Command)
@@ -136,6 +160,19 @@ def origins(select: Select) -> dict[str, str]:
     return {**renamed, **given}
 
 
+def sums(select: Select) -> list[tuple[str, str, int]]:
+    """The columns of tables that a SELECT sums up over rows, each as (table as `layer.name`, column, line); where it is clear which."""
+    query = sqlglot.parse_one(select.text, read="duckdb")
+    names = {table.alias_or_name.lower(): f"{table.db.lower()}.{table.name}" for table in query.find_all(exp.Table) if table.db}
+    found = []
+    for node in query.find_all(exp.Sum):
+        for column in node.find_all(exp.Column):
+            table = names.get(column.table.lower()) if column.table else next(iter(names.values())) if len(names) == 1 else None
+            if table:
+                found.append((table, column.name, _line(column)))
+    return found
+
+
 def unknown_column(select: Select, columns: Mapping[tuple[str, str], Mapping[str, str]]) -> str | None:
     """What is wrong with the columns that a SELECT names, or None; `columns` has each read table's names and types."""
     from sqlglot.optimizer.qualify import qualify  # noqa: PLC0415  slow to load, needed by validate only
@@ -148,6 +185,10 @@ def unknown_column(select: Select, columns: Mapping[tuple[str, str], Mapping[str
     except OptimizeError as exc:
         return str(exc).splitlines()[0]
     return None
+
+
+_GATHERS = (exp.AggFunc, exp.Anonymous, exp.Filter, exp.WithinGroup)
+"""What can make one value of many rows; a function that the parser does not know may, and the engine tells in the end."""
 
 
 def check_condition(text: str) -> str | None:
@@ -166,7 +207,15 @@ def check_expression(text: str) -> str | None:
 
 def check_aggregate(text: str) -> str | None:
     """What is wrong with an aggregate over the rows of one table, or None."""
-    return _check_expression(text, "aggregate", (exp.Subquery, exp.Select, exp.Window), "windows", "over a table's rows")
+    fault = _check_expression(text, "aggregate", (exp.Subquery, exp.Select, exp.Window), "windows", "over a table's rows")
+    if fault:
+        return fault
+    node = sqlglot.parse_one(text, read="duckdb")
+    one_by_one = [column.sql(dialect="duckdb") for column in node.find_all(exp.Column) if column.find_ancestor(*_GATHERS) is None]
+    if one_by_one or node.find(*_GATHERS) is None:
+        of = f", given {', '.join(one_by_one)} of each row" if one_by_one else ""
+        return f"expected an aggregate over a table's rows{of}: write what makes one number of them all, such as avg(amount)"
+    return None
 
 
 def _check_expression(text: str, kind: str, without: tuple[type[exp.Expr], ...], named: str, over: str) -> str | None:

@@ -89,29 +89,22 @@ def query(
     sql: Annotated[
         str, typer.Argument(help="One SELECT over bronze.x, silver.x, rejects.x, gold.y and ledger.windows, runs, steps, quality.")
     ],
+    star: Annotated[int | None, typer.Option("--star", min=1, help="Gold as it was published by this number.")] = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="Gold as readers saw it then: an instant, or a day, which means its beginning (UTC).")
+    ] = None,
+    staged: Annotated[bool, typer.Option("--staged", help="Gold as it was built last, published or not.")] = False,
     project: Project = Path(),
     output: Output = Format.TEXT,
 ) -> None:
-    """Ask the lake in SQL."""
-    rows = open_house(project).sql(sql)
+    """Ask the lake in SQL; gold is the star that was published last, or another one that is named."""
+    from lakehouse.cli.publish import instant
+
+    rows = open_house(project).sql(sql, star=star, as_of=instant("--as-of", as_of), staged=staged)
     if output is Format.JSON:
         print_json(rows.to_dicts())
     else:
         print_table(rows.to_dicts(), rows.columns)
-
-
-def history(
-    project: Project = Path(),
-    limit: Annotated[int, typer.Option("--limit", min=1, help="How many runs.")] = 10,
-    output: Output = Format.TEXT,
-) -> None:
-    """Show the newest runs, step by step."""
-    rows = open_house(project).history(limit)
-    if output is Format.JSON:
-        print_json(rows)
-    else:
-        columns = ("run_id", "run_started_at", "step", "table", "status", "rows_in", "rows_out", "seconds", "version")
-        print_table(rows, columns)
 
 
 def schema(
@@ -150,14 +143,18 @@ COMMANDS: dict[str, Callable[..., None] | str] = {
     "adopt": "run.adopt",
     "stream": "run.stream",
     "reconcile": "reconcile.reconcile",
+    "undo": "undo.undo",
     "quality": "quality.quality",
     "rejects": "rejects.rejects",
+    "erase": "erase.erase",
     "why": "why.why",
+    "reveal": "reveal.reveal",
     "lineage": "lineage.lineage",
     "test": "test.cases",
+    "publish": "publish.publish",
     "status": status,
     "query": query,
-    "history": history,
+    "history": "history.history",
     "schema": schema,
 }
 """Every command with what does it: a function, or a name in a module of `cli/` that is not loaded yet."""

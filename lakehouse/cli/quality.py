@@ -30,7 +30,7 @@ def quality(
         print_json(found)
         return
     if found["tables"]:
-        print_table(found["tables"], title="Rows of bronze: input = accepted + rejected + dropped")
+        print_table(found["tables"], title="Rows of bronze: input = accepted + repaired + rejected + dropped + undone")
     if found["rules"]:
         print_table(map(_shown, found["rules"]), COLUMNS, title="Rules: the last result of each, and the last shares or values")
     for rule in found["rules"]:

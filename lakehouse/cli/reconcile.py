@@ -10,7 +10,7 @@ import typer
 
 from lakehouse.cli.options import Output, Project, open_house
 from lakehouse.cli.output import Format, print_json, print_table
-from lakehouse.cli.run import Bound, Words, bound, show_progress
+from lakehouse.cli.run import Bound, Undone, Words, bound, show_progress
 
 if TYPE_CHECKING:
     from lakehouse.model.reconciliation import Reconciled
@@ -23,6 +23,7 @@ def reconcile(
     select: Words = None,
     heal: Annotated[bool, typer.Option("--heal", help="Read again what differs, and bring all that follows up to date.")] = False,
     since: Annotated[str | None, typer.Option("--since", help=f"The first cursor value that is compared: {Bound}.")] = None,
+    include_undone: Undone = False,
     project: Project = Path(),
     output: Output = Format.TEXT,
 ) -> None:
@@ -30,7 +31,7 @@ def reconcile(
     from lakehouse.pipeline.reconcile import exit_code
 
     first = None if since is None else bound("--since", since)
-    done = open_house(project).reconcile(select or (), heal=heal, since=first, progress=show_progress)
+    done = open_house(project).reconcile(select or (), heal=heal, since=first, include_undone=include_undone, progress=show_progress)
     if output is Format.JSON:
         print_json(done.facts())
     else:

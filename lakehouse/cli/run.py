@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lakehouse.cli.options import Output, Project, Select, open_house
-from lakehouse.cli.output import Format, print_json, print_table, say
+from lakehouse.cli.output import Format, plain, print_json, print_table, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lakehouse.model.sample import Sample
 
 Words = Annotated[list[str] | None, typer.Argument(metavar="SELECT...", help="Words as for `run --select`; none takes all.")]
+Undone = Annotated[bool, typer.Option("--include-undone", help="Let rows come back whose run is taken back (`lakehouse undo`).")]
 TERMINATED = 143
 SECONDS = re.compile(r"^[0-9]{1,6}\.[0-9]{1,3}s$")
 Bound = "a day (2024-05-01), an instant (2024-05-01T10:30, UTC unless it says otherwise), or an integer"
@@ -53,12 +54,13 @@ def backfill(
     from_: Annotated[str, typer.Option("--from", help=f"The first cursor value read: {Bound}.")],
     to: Annotated[str, typer.Option("--to", help="The first cursor value not read any more.")],
     select: Words = None,
+    include_undone: Undone = False,
     project: Project = Path(),
     output: Output = Format.TEXT,
 ) -> None:
     """Read a past window of incremental tables again, and bring all that follows up to date; the live watermark stays."""
     low, high = bound("--from", from_), bound("--to", to)
-    report = open_house(project).backfill(select or (), from_=low, to=high, progress=show_progress)
+    report = open_house(project).backfill(select or (), from_=low, to=high, include_undone=include_undone, progress=show_progress)
     for step in report.steps:
         if step.window:  # it may end below `--to`: what lies above the safe bound is not read
             say(f"{step.table}: read from {step.window['from']} to {step.window['to']}, the latter not included.")
@@ -200,6 +202,9 @@ def _finish(report: Run, output: Format) -> None:
         for step in report.steps:
             for rule, count in step.failed_checks.items():
                 sys.stdout.write(f"warning: {step.step}.{step.table}: {count} rows break {rule}\n")
+            if step.open_rejects:
+                owner = f", owner: {plain(step.owner)}" if step.owner else ""
+                sys.stdout.write(f"open: {step.open_rejects} rejects of {step.table}{owner}; `lakehouse rejects list {step.table}`\n")
     raise typer.Exit(exit_code(report))
 
 

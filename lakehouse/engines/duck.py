@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from lakehouse.errors import ModelError, UsageError
-from lakehouse.layout import LAYERS, REJECTS
+from lakehouse.layout import BATCH, LAYERS, REJECTS
 from lakehouse.transform.names import quote
 
 if TYPE_CHECKING:
@@ -74,8 +74,11 @@ class Session:
         self._connection = connection
         self._shapes = count(1)
 
-    def table(self, name: str, schema: pa.Schema, files: Sequence[str]) -> None:
-        """Make Parquet files readable as `name`, with the columns of `schema`; those that a file lacks are NULL."""
+    def table(self, name: str, schema: pa.Schema, files: Sequence[str], without: Iterable[int] = ()) -> None:
+        """Make Parquet files readable as `name`, with the columns of `schema`, `without` the rows of some batches.
+
+        Columns that a file lacks are NULL.
+        """
         shape = f"_shape_{next(self._shapes)}"
         self._connection.register(shape, schema.empty_table())
         columns = ", ".join(quote(column) for column in schema.names)
@@ -83,7 +86,9 @@ class Session:
         if files:
             listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
             rows += f" union all by name select * from read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
-        self._connection.execute(f"create or replace view {name} as select {columns} from ({rows})")
+        batches = ", ".join(map(str, sorted(without)))
+        kept = f" where {BATCH} not in ({batches})" if batches else ""
+        self._connection.execute(f"create or replace view {name} as select {columns} from ({rows}){kept}")
 
     def show(self, name: str, rows: pa.Table) -> None:
         """Make rows in memory readable as `name`, such as `silver.users`."""
@@ -109,9 +114,13 @@ class Session:
         with _within_limit():
             self._connection.execute(statement)
 
-    def reader(self, query: str, batch_rows: int = 131_072) -> Iterator[pa.RecordBatch]:
-        """The result of one of the product's own queries as batches, streamed."""
-        with _within_limit():
+    def reader(self, query: str, batch_rows: int = 131_072, where: str | None = None) -> Iterator[pa.RecordBatch]:
+        """The result of one of the product's own queries as batches, streamed; over a model's rows, with the place of its SELECT.
+
+        Raises:
+            ModelError: The SELECT breaks at a value.
+        """
+        with _within_limit(), _model(where):
             yield from self._connection.sql(query).to_arrow_reader(batch_rows)
 
     def rows(self, query: str) -> pa.Table:
@@ -119,18 +128,14 @@ class Session:
         with _within_limit():
             return self._connection.sql(query).to_arrow_table()
 
-    def model(self, name: str, query: str, where: str, what: str = "the SELECT") -> None:
-        """Keep the result of a model's query as temporary table `name`.
+    def model(self, name: str, query: str, where: str, what: str = "the SELECT", *, view: bool = False) -> None:
+        """Keep the result of a model's query as temporary table `name`, or the query itself as a view.
 
         Raises:
             ModelError: The query cannot be run as it is written.
         """
-        try:
-            self._connection.execute(f"create temp table {name} as {query}")
-        except duckdb.Error as exc:
-            raise ModelError(
-                f"{what} cannot be run: {_first_line(exc)}", where=where, next_step="Mend it; `lakehouse validate` checks names."
-            ) from exc
+        with _model(where, what):
+            self._connection.execute(f"create temp {'view' if view else 'table'} {name} as {query}")
 
     def lock(self, folders: Iterable[str]) -> None:
         """Let what follows read nothing but the lake's own folders, and change no setting."""
@@ -152,6 +157,19 @@ class Session:
             return self._connection.sql(query).to_arrow_table()
         except duckdb.Error as exc:
             raise UsageError(f"the query cannot be run: {_first_line(exc)}", next_step="`lakehouse status` lists the tables.") from exc
+
+
+@contextmanager
+def _model(where: str | None, what: str = "the SELECT") -> Iterator[None]:
+    """What the engine refuses of a model's query at a place, as an error of ours."""
+    try:
+        yield
+    except duckdb.Error as exc:
+        if where is None:
+            raise
+        raise ModelError(
+            f"{what} cannot be run: {_first_line(exc)}", where=where, next_step="Mend it; `lakehouse validate` checks names."
+        ) from exc
 
 
 @contextmanager

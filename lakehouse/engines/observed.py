@@ -11,7 +11,7 @@ from lakehouse.transform.measure import alive, counts, inside, last_batches, pla
 from lakehouse.transform.names import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     import pyarrow as pa
 
@@ -32,6 +32,7 @@ class Seen:
         sequence: SQL for what orders versions, if it is not the time of extraction alone.
         batches: How many batches the files may hold; 1 tells that each row is the last of its key.
         agreed: What the table's contract makes of the columns, where values stand beside them.
+        without: Batches that are not looked at.
     """
 
     schema: pa.Schema
@@ -41,6 +42,7 @@ class Seen:
     sequence: str | None = None
     batches: int = 2
     agreed: Agreement | None = None
+    without: Collection[int] = ()
 
     @property
     def shown(self) -> pa.Schema:
@@ -67,7 +69,7 @@ class Observed:
         self._names = ", ".join(quote(name) for name in seen.columns)
         self._ready, self._numbers = False, count(1)
         self._shown: list[str] = []
-        session.table(self._all, seen.schema, seen.files)
+        session.table(self._all, seen.schema, seen.files, seen.without)
         if seen.agreed is not None:
             self._all = f"_{name}_seen"
             session.execute(f"create view {self._all} as {seen.agreed.seen(f'bronze.{name}')}")

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, StrictBool, StringConstraints, model_validator
 
+from lakehouse.model.personal import PROTECTED, Guarded, version_of
 from lakehouse.model.types import INTEGERS, DataType, TypeName
 from lakehouse.model.words import ColumnName, Frozen, Misfit, Sentence
 
@@ -50,11 +51,14 @@ class Texts(Frozen):
         return self.trim or self.case is not None or self.unicode is not None
 
 
-class Column(Texts):
-    """One column of a table, and what silver makes of its values: texts, then `nulls`, `map`, `as`, and `default` at last."""
+class Column(Guarded, Texts):
+    """One column of a table, and what silver makes of its values: texts, then `nulls`, `map`, `as`, and `default` at last.
+
+    Of a column with `pii` the texts are made before the token is.
+    """
 
     type: TypeName
-    """The type in bronze."""
+    """The type in bronze; of a column with `pii` the type in the source, since its tokens are strings."""
     rename: ColumnName | None = None
     """What silver calls it."""
     nulls: tuple[Scalar, ...] = ()
@@ -70,19 +74,25 @@ class Column(Texts):
     description: Sentence | None = None
 
     @property
+    def stored(self) -> DataType:
+        """The type in bronze."""
+        return DataType("string") if self.pii else self.type
+
+    @property
     def shown(self) -> DataType:
         """The type in silver."""
-        return self.as_ or self.type
+        return self.as_ or self.stored
 
     @property
     def cleans(self) -> bool:
-        """Whether silver has anything else than bronze."""
-        return self.changes or bool(self.nulls or self.map) or self.as_ is not None or self.default is not None
+        """Whether cleaning changes values."""
+        return (self.changes and not self.pii) or bool(self.nulls or self.map) or self.as_ is not None or self.default is not None
 
     @model_validator(mode="after")
     def _agree(self) -> Column:
         if self.changes and self.type.name != "string":
             raise Misfit(f"`trim`, `case` and `unicode` are for texts, and this is a {self.type}", "type")
+        self._agree_on_pii()
         if self.as_ is not None and self.as_.name not in (self.type.name, *CASTS.get(self.type.name, ())):
             allowed = ", ".join(CASTS.get(self.type.name, ())) or "none"
             raise Misfit(f"a {self.type} cannot be a {self.as_}; it can be: {allowed}", "as")
@@ -96,6 +106,27 @@ class Column(Texts):
             if not isinstance(value, wanted) or (isinstance(value, bool) and kind.name != "boolean"):
                 raise Misfit(f"{value!r} is no {kind}; write it as one", word)
         return self
+
+    def _agree_on_pii(self) -> None:
+        if self.pii is None:
+            for word, given in (("key", self.key), ("sealed", self.sealed)):
+                if given:
+                    raise Misfit(f"`{word}` speaks of personal data: say with `pii` what becomes of it", word)
+            return
+        if (self.pii in ("hmac", "tokenise")) is not (self.key is not None):
+            needs = "needs a `key`, by its name" if self.key is None else "takes no `key`"
+            raise Misfit(f"`pii: {self.pii}` {needs}", "pii" if self.key is None else "key")
+        if self.sealed and self.pii not in ("hmac", "mask"):
+            raise Misfit(f"`sealed` is for hmac and mask; `pii: {self.pii}` has no use for it", "sealed")
+        if self.sealed and self.key and version_of(self.sealed)[0] == version_of(self.key)[0]:
+            raise Misfit("bronze is sealed under a key of its own: who holds the tokens' key must not read the values", "sealed")
+        if self.pii != "drop" and self.type.name not in PROTECTED:
+            raise Misfit(f"a {self.type} has no one text to make a token of; allowed: {', '.join(PROTECTED)}", "type")
+        words: dict[str, object] = {"nulls": self.nulls, "map": self.map, "as": self.as_, "format": self.format, "default": self.default}
+        words |= {"rename": self.rename, "trim": self.changes} if self.pii == "drop" else {}
+        for word, said in words.items():
+            if said not in (None, (), {}, False):
+                raise Misfit(f"with `pii: {self.pii}` there is no value left for `{word}`", word)
 
 
 def column(given: object) -> object:
@@ -134,7 +165,9 @@ class Cleaning(Frozen):
         return (self.columns[name].rename or name) if name in self.columns else name
 
     def writes_otherwise(self, key: str, *, is_text: bool) -> bool:
-        """Whether silver writes the values of a key otherwise than the source, so that two of them can become one."""
+        """Whether silver writes the values of a key otherwise than bronze, so that two of them can become one."""
+        if key in self.columns and self.columns[key].pii:
+            return False
         return (is_text and self.normalize_keys.changes) or (key in self.columns and self.columns[key].cleans)
 
     @property
@@ -142,14 +175,42 @@ class Cleaning(Frozen):
         """The columns that conditions may name, with their types in silver; empty where the file does not tell them."""
         if not self.columns:
             return {}
-        own = {self.named(name): shape.shown for name, shape in self.columns.items()}
+        own = {self.named(name): shape.shown for name, shape in self.columns.items() if shape.pii != "drop"}
         return {**own, **{name: made.type for name, made in self.derive.items()}}
+
+    @property
+    def stored(self) -> dict[str, DataType]:
+        """The declared columns that bronze has, with their types there; empty where the file declares none."""
+        return {name: shape.stored for name, shape in self.columns.items() if shape.pii != "drop"}
+
+    @property
+    def personal(self) -> dict[str, Column]:
+        """The columns of bronze that hold personal data, protected."""
+        return {name: shape for name, shape in self.columns.items() if shape.pii and shape.pii != "drop"}
+
+    def texts(self, name: str) -> tuple[Texts, ...]:
+        """What is done to the text of a column with `pii` before its token is made, in order; the same things only once."""
+        shape = self.columns[name]
+        both = (self.normalize_keys, shape) if name in getattr(self, "keys", ()) and shape.type.name == "string" else (shape,)
+        return tuple(Texts(trim=how.trim, case=how.case, unicode=how.unicode) for how in both if how.changes)
+
+    @property
+    def protected(self) -> dict[str, object]:
+        """What is declared of personal data; empty where nothing is."""
+        return {
+            name: [shape.pii, shape.key, shape.sealed, [how.model_dump() for how in self.texts(name)]]
+            for name, shape in self.columns.items()
+            if shape.pii
+        }
 
     @property
     def cleaned(self) -> dict[str, object]:
         """What is declared of these words; empty where nothing is."""
+        personal = {"pii", "key", "sealed", "trim", "case", "unicode"}
         columns = {
-            name: shape.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"type", "description"})
+            name: shape.model_dump(
+                mode="json", by_alias=True, exclude_defaults=True, exclude={"type", "description", *(personal if shape.pii else ())}
+            )
             for name, shape in self.columns.items()
         }
         given = {
@@ -161,5 +222,7 @@ class Cleaning(Frozen):
 
     def twin(self) -> str | None:
         """A name that two columns of silver would have, where there is one; only case apart is one too."""
-        names = [self.named(name).lower() for name in self.columns] + [name.lower() for name in self.derive]
+        names = [self.named(name).lower() for name, shape in self.columns.items() if shape.pii != "drop"] + [
+            name.lower() for name in self.derive
+        ]
         return next((name for name in names if names.count(name) > 1), None)

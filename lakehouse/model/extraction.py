@@ -28,6 +28,7 @@ class Extraction:
         stream: The rows; it can be read once.
         whole: Take every row as a new observation, also those that bronze has already (a full refresh of a table with keys;
             rows without keys can only be counted, so that taking them twice would double them).
+        anew: Bronze's rows are to go: they hold tokens that nobody can bring up to date.
         past: The window is a backfill's: the live watermark stays where it is.
         adopted: Where the rows come from, if not from the source.
         complete: The stream is the whole table at one moment: keys that it does not show are gone.
@@ -40,6 +41,9 @@ class Extraction:
         greatest: The greatest cursor value it has shown, odd ones apart.
         rejected: How many of the rows that were new to bronze silver does not take.
         columns: What the table's contract made of columns that are not as bronze has them, see `Step`.
+        include_undone: Take rows again that bronze has observed last in batches which are taken back.
+        undone: The batches of bronze that are taken back.
+        suppressed: How many rows of erased people the stream has left out, or shown without what points to them.
         error: What broke it; engines that read the stream hide it.
     """
 
@@ -49,6 +53,7 @@ class Extraction:
     extracted_at: datetime
     stream: Iterator[pa.RecordBatch]
     whole: bool = False
+    anew: bool = False
     past: bool = False
     adopted: str = ""
     complete: bool = False
@@ -61,4 +66,7 @@ class Extraction:
     greatest: Cursor | None = None
     rejected: int = 0
     columns: dict[str, list[str]] = field(default_factory=dict)
+    include_undone: bool = False
+    undone: frozenset[int] = frozenset()
+    suppressed: int = 0
     error: BaseException | None = None

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 What = Literal["row", "delete", "reject"]
-Became = Literal["version", "no change", "superseded", "end", "refused", "gone", "pending"]
+Became = Literal["version", "no change", "superseded", "end", "refused", "gone", "pending", "undone"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Observation:
         window: The read that brought it: `step`, `reads`, `mode`, `from`, `to`; empty where no commit tells any more.
         became: `version`: a row of silver that stands; `no change`: it says what the version before it said; `superseded`: another row
             counts in its place; `end`: it ended the key; `refused`: silver does not take it; `gone`: the key was ended after it;
-            `pending`: silver has not come so far.
+            `pending`: silver has not come so far; `undone`: its run is taken back.
         why: The same in words.
         silver_version: The Delta version of silver that took it in.
         silver_run_id: The run that made that version.

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from lakehouse.model.run import Cursor
 
 PRIME, OTHER_PRIME = 2_147_483_647, 2_147_483_629
@@ -71,3 +73,26 @@ def bucket(base: int, width: int) -> Span:
     if base > 0:
         return Span(base, base + width)
     return Span(base - width + 1, base + (width if base == 0 else 1))
+
+
+def unequal(theirs: Mapping[int, Counts], ours: Mapping[int, Counts]) -> Iterator[tuple[int, int, int]]:
+    """The bases whose counts differ, each with how many rows the source has more and how many the longer side has."""
+    for base in sorted(theirs.keys() | ours.keys()):
+        left, right = theirs.get(base), ours.get(base)
+        if left != right:
+            rows = [0 if counts is None else counts[0] or 0 for counts in (left, right)]
+            yield base, rows[0] - rows[1], max(rows)
+
+
+def merged(spans: Sequence[Span]) -> Iterator[Span]:
+    """The same places in as few spans as can be; they are sorted."""
+    open_: Span | None = None
+    for span in spans:
+        if open_ is not None and span.low <= open_.high:
+            open_ = Span(open_.low, max(open_.high, span.high))
+            continue
+        if open_ is not None:
+            yield open_
+        open_ = span
+    if open_ is not None:
+        yield open_

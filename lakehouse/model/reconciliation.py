@@ -32,6 +32,7 @@ class Reconciled:
         statements: How many statements the source answered.
         unchecked: Columns that the source's checksum does not cover; they are compared where rows are read.
         below: The first cursor value that was not compared: what lies there comes with the next run.
+        suppressed: How many of these rows are of erased people, so that the lake rightly has them not, or without what points to them.
         note: What a person should know or do.
     """
 
@@ -49,6 +50,7 @@ class Reconciled:
     statements: int = 0
     unchecked: list[str] = field(default_factory=list)
     below: str | None = None
+    suppressed: int = 0
     note: str = ""
 
     @property

@@ -139,6 +139,11 @@ class Step:
         version_before: The table's Delta version before the step's first commit; None where it made none.
         columns: What the table's contract made of source columns that are not as bronze has them: `added`, `widened`, `rescued`,
             `discarded`.
+        built: How a gold model was brought up to its inputs: from their `changes`, or in `full`.
+        why_in_full: The reason, where it was in full.
+        open_rejects: How many rows wait among the table's rejects after a step that changed it, where more wait than the table allows.
+        owner: Who looks after the table, where they do.
+        suppressed: How many rows that the source shows of erased people were left out, or lost what points to them.
     """
 
     step: str
@@ -161,6 +166,11 @@ class Step:
     version_before: int | None = None
     dropped: int = 0
     columns: dict[str, list[str]] = field(default_factory=dict)
+    built: Literal["changes", "full"] | None = None
+    why_in_full: str | None = None
+    open_rejects: int = 0
+    owner: str | None = None
+    suppressed: int = 0
 
 
 @dataclass(slots=True)

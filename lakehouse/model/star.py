@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from lakehouse.layout import IS_CURRENT, VALID_FROM, VALID_TO
 from lakehouse.model.expectation import GoldExpectation
 from lakehouse.model.words import ColumnName, Columns, Frozen, Misfit, Sentence, TableName
 
@@ -63,9 +64,16 @@ class Model(Frozen):
     surrogate_key: ColumnName | None = None
     history: Literal["scd1", "scd2"] = "scd1"
     """For dimensions: scd2 takes `valid_from`, `valid_to`, `is_current` from its SELECT."""
+    early: Literal["first", "unknown"] = "first"
+    """For scd2: what a fact before a member's earliest version gets, that version or the unknown member."""
+    scd1: Columns = ()
+    """For scd2: columns in which every version of a member has the value of its latest one (a dimension of type 6)."""
     calendar: Calendar | None = None
     as_of: ColumnName | None = None
     """For facts: the instant at which dimension versions are looked up."""
+    period: ColumnName | None = None
+    """For facts: the column of its keys that says when a snapshot was taken (a periodic snapshot). A semi-additive measure is summed within
+    one period only."""
     references: dict[ColumnName, Reference] = Field(default_factory=dict)
     """For facts: each surrogate key column and what it points to."""
     measures: dict[ColumnName, Annotated[Measure, BeforeValidator(_described)]] = Field(default_factory=dict)
@@ -78,7 +86,7 @@ class Model(Frozen):
         if not self.keys:
             raise Misfit("`keys` is empty", "keys")
         dimension = {"surrogate_key": self.surrogate_key, "calendar": self.calendar}
-        fact = {"as_of": self.as_of, "references": self.references, "measures": self.measures}
+        fact = {"as_of": self.as_of, "period": self.period, "references": self.references, "measures": self.measures}
         if self.kind == "dimension" and not self.surrogate_key:
             raise Misfit("a dimension needs a `surrogate_key`", "kind")
         for kinds, fields in ((("dimension",), dimension), (("fact",), fact)):
@@ -92,4 +100,15 @@ class Model(Frozen):
         for name, reference in self.references.items():
             if reference.through is not None and (reference.through == name or reference.through not in self.references):
                 raise Misfit(f"names {reference.through!r}, which is no other reference of this fact", "references", name, "through")
+        return self
+
+    @model_validator(mode="after")
+    def _agree_in_time(self) -> Model:
+        if (self.early != "first" or self.scd1) and self.history != "scd2":
+            raise Misfit("belongs to a dimension with `history: scd2`", "scd1" if self.scd1 else "early")
+        for name in self.scd1:
+            if name in (*self.keys, VALID_FROM, VALID_TO, IS_CURRENT):
+                raise Misfit(f"names {name!r}, which tells the versions apart", "scd1")
+        if self.period is not None and self.period not in self.keys:
+            raise Misfit(f"names {self.period!r}, which is none of `keys`", "period")
         return self

@@ -12,6 +12,7 @@ from lakehouse.model.applying import Applying, misfits
 from lakehouse.model.cleaning import Cleaning
 from lakehouse.model.contract import Contract, contract
 from lakehouse.model.cursor import OddCursors, SetBy, with_type, without_type
+from lakehouse.model.erasing import Erasing, erasing
 from lakehouse.model.expectation import Expectation
 from lakehouse.model.types import INTEGERS
 from lakehouse.model.words import ColumnName, Columns, Frozen, Lookback, Misfit, Sentence, SourceObject, Span, TableName, Zone
@@ -102,6 +103,11 @@ class Table(Applying, Cleaning):
     schema_contract: Annotated[Contract, BeforeValidator(contract)] = Contract()
     """What becomes of a load where the source's columns are no longer those that bronze has."""
     expect: dict[TableName, Expectation] = Field(default_factory=dict)
+    open_rejects: Annotated[int, Field(ge=0)] = 0
+    """How many rows may wait among the table's rejects before a run that changes it says so, with its owner."""
+    erase: dict[TableName, Annotated[Erasing, BeforeValidator(erasing)]] = Field(default_factory=dict)
+    """For each table of people: what becomes of this table's rows that point to a person who is erased there. Default: rows that point
+    there by a rule of kind foreign_key stay, without the columns that point; where those are among the keys, they go."""
     reconcile: Reconcile | None = None
     """When a run compares the table with its source (`lakehouse reconcile --heal`); default: when a person asks for it."""
 
@@ -168,12 +174,27 @@ class Table(Applying, Cleaning):
         for name, rule in self.expect.items():
             if rule.withholds and not self.keys:
                 raise Misfit(f"`quarantine` by {rule.kind} needs `keys`: a key is what it withholds", "expect", name, "else")
+        self._agree_on_erase()
         for found, *place in misfits(self, self):
             raise Misfit(found, *place)
         if self.partitions > 1:
             self._agree_on_partitions()
         self._agree_on_columns()
+        self._agree_on_personal()
         return self
+
+    def _agree_on_personal(self) -> None:
+        """What orders rows stands in clear in watermarks and statistics, and what names them must stay one for one."""
+        places = {name: word for word, names in {"cursor": (self.cursor,), **self.named_places}.items() for name in names}
+        for name, shape in self.columns.items():
+            if shape.pii and name in places:
+                raise Misfit(
+                    f"is the table's `{places[name]}`, by whose values rows are ordered: it cannot be protected", "columns", name, "pii"
+                )
+            if shape.pii in ("drop", "mask") and name in self.keys:
+                raise Misfit(f"is a key, and `pii: {shape.pii}` leaves no name of a row; use hmac or tokenise", "columns", name, "pii")
+            if shape.pii and name == self.range_column and self.partitions > 1 and not self.cursor:
+                raise Misfit("is what `partitions` cut by; name a cursor for that", "columns", name, "pii")
 
     def _agree_on_mode(self) -> None:
         mode = self.mode
@@ -211,6 +232,11 @@ class Table(Applying, Cleaning):
             raise Misfit("`every` is a sweep's", "deletes", "every")
         if self.odd_cursors == "read_once" and detect in ("sweep", "tracking") and self.sequence == self.cursor:
             raise Misfit("where keys can go, rows without their cursor need another `sequence_by`", "odd_cursors")
+
+    def _agree_on_erase(self) -> None:
+        for person, said in self.erase.items():
+            if said.on_erase == "keep" and set(said.columns) & set(self.silver_keys):
+                raise Misfit("rows cannot stay without their key; say `on_erase: delete`", "erase", person, "on_erase")
 
     def _agree_on_partitions(self) -> None:
         name = self.range_column

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lakehouse.errors import ContractError, UsageError
 from lakehouse.layout import lake_uri
+from lakehouse.pipeline.audit import audited
 from lakehouse.pipeline.walk import walk
 from lakehouse.stages.adopt import adopt as adopted
 from lakehouse.stages.bronze import append
@@ -43,7 +44,10 @@ def adopt(lake: Lake, name: str, place: str, *, watermark: Cursor | None = None,
     foreign = open_foreign(lake.places, lake_uri(place, Path.cwd(), "PATH_OR_URI"))
     _require_one_version(table, foreign)
     adopted(lake, table, foreign, watermark)  # what is wrong with its shape is misuse, not a failed run
-    return walk(lake, [name], lambda _: [("bronze", lambda: append(lake, adopted(lake, table, foreign, watermark)))], progress=progress)
+    with audited(lake, "adopt", what=name) as told:
+        done = walk(lake, [name], lambda _: [("bronze", lambda: append(lake, adopted(lake, table, foreign, watermark)))], progress=progress)
+        told.failed, told.counts["rows"] = done.status == "failed", sum(step.rows_out for step in done.steps)
+        return done
 
 
 def _require_one_version(table: Table, foreign: Foreign) -> None:

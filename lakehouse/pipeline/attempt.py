@@ -67,7 +67,7 @@ def _failed(lake: Lake, step: str, node: str, exc: BaseException) -> Step:
     told = exc if isinstance(exc, LakehouseError) else damaged(lake, step, node)
     if told is not None:
         if isinstance(told, SourceError):
-            lake.disconnect()  # a connection that broke stays broken: the next read connects again
+            lake.connections.disconnect()  # a connection that broke stays broken: the next read connects again
         if isinstance(told, StorageError):
             lake.forget(node)  # so may a handle on a table
         found = lake.findings.get(node, []) if isinstance(told, QualityError) and step in ("silver", "gold") else []
@@ -103,6 +103,6 @@ def _describe(lake: Lake, done: Step) -> None:
         return
     done.reads = "adoption" if read.adopted else "backfill" if read.past else "refresh" if read.whole else "window"
     done.mode, done.extracted_at = read.table.mode, read.extracted_at
-    done.rows_in = read.rows
+    done.rows_in, done.suppressed = read.rows, read.suppressed
     if not (done.window and done.window.get("from")):  # a heal from some cursor value on says so itself
         done.window = read.window.facts()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from lakehouse.lake import Lake
-    from lakehouse.model.run import Run
+    from lakehouse.model.run import Run, Step
     from lakehouse.pipeline.walk import Around, Part, Progress
 
 
@@ -26,6 +26,7 @@ def backfill(
     *,
     from_: Cursor,
     to: Cursor,
+    include_undone: bool = False,
     progress: Progress | None = None,
     around: Around | None = None,
 ) -> Run:
@@ -38,6 +39,7 @@ def backfill(
         select: Words as for a run; none selects every incremental table. Tables without a cursor have no windows and stay out.
         from_: The first value read: an instant, a day, or an integer, as the tables' cursors are.
         to: The first value not read any more; what lies above the source's safe bound is not read in any case.
+        include_undone: Let rows come back that bronze has observed last in batches which are taken back.
         progress: Called with each step as it ends.
         around: Does the work of each table or model; by default it is just done.
 
@@ -66,7 +68,13 @@ def backfill(
         if node in lake.catalog.models:
             return [gold(lake, node)]
         table = lake.catalog.tables[node]
-        return [("bronze", lambda: append(lake, extract(lake, table, past=window))), silver(lake, node)]
+
+        def act() -> Step:
+            extraction = extract(lake, table, past=window)
+            extraction.include_undone = include_undone
+            return append(lake, extraction)
+
+        return [("bronze", act), silver(lake, node)]
 
     nodes = [node for node in graph.order() if node in tables | following]
     return walk(lake, nodes, parts, progress=progress, around=around)

@@ -75,9 +75,9 @@ class Comparing:
         difference: What the comparison found, once it was made.
     """
 
-    def __init__(self, lake: Lake, table: Table, since: Cursor | None = None) -> None:
-        """Compare this table when its part's turn comes."""
-        self._lake, self._table, self._since = lake, table, since
+    def __init__(self, lake: Lake, table: Table, since: Cursor | None = None, *, include_undone: bool = False) -> None:
+        """Compare this table when its part's turn comes; what batches say that are taken back counts as not observed on request."""
+        self._lake, self._table, self._since, self._include_undone = lake, table, since, include_undone
         self.difference: Difference | None = None
         self._judged_at: int | None = None
 
@@ -93,7 +93,7 @@ class Comparing:
     def _compare(self) -> Step:
         from lakehouse.stages.compare import compare  # noqa: PLC0415  a run without changes does not load the SQL engine
 
-        self.difference = compare(self._lake, self._table, since=self._since)
+        self.difference = compare(self._lake, self._table, since=self._since, without=self._without)
         self._judged_at = self._batch()
         report = self.difference.report
         if report.surplus and not self._table.buries:
@@ -104,6 +104,14 @@ class Comparing:
             )
         found = {name: count for name in ("missing", "stale", "surplus") if (count := getattr(report, name))}
         return Step("reconcile", self._table.name, "unchanged", rows_in=report.compared, failed_checks=found)
+
+    @property
+    def _without(self) -> frozenset[int]:
+        if not self._include_undone:
+            return frozenset()
+        from lakehouse.quality.corrections import undone  # noqa: PLC0415  as above
+
+        return undone(self._lake, self._table.name)
 
     def _batch(self) -> int | None:
         bronze = self._lake.table("bronze", self._table.name)
@@ -126,18 +134,20 @@ class Comparing:
         report = found.report
         report.healed = 0
         if found.again is not None and found.again.num_rows:
-            step = append(self._lake, reread(self._lake, self._table, found.again))
+            read = reread(self._lake, self._table, found.again)
+            read.include_undone = self._include_undone
+            step = append(self._lake, read)
             report.healed = found.again.num_rows
         elif found.window is not None:
             whole = isinstance(found.window.to, str)  # texts have no past windows; rows without keys are counted, so none comes twice
             past = found.window if self._table.cursor and not whole else None
             read = extract(self._lake, self._table, full_refresh=whole, past=past)
-            read.step = "heal"
+            read.step, read.include_undone = "heal", self._include_undone
             step = append(self._lake, read)
             report.healed = min(step.rows_out, report.missing)
         if found.gone is not None and found.gone.num_rows and self._table.buries:
             require_plausible(self._table, shown=report.compared, gone=report.surplus, held=lambda: found.held)
-            buried = bury(self._lake, self._table, found.gone, "heal")
+            buried = bury(self._lake, self._table, found.gone, "heal", include_undone=self._include_undone)
             buried.rows_out += step.rows_out
             buried.status = "success" if buried.rows_out else "unchanged"
             step = buried

@@ -14,9 +14,9 @@ from lakehouse.errors import Fault, LakehouseError
 from lakehouse.layout import BATCH, EXTRACTED_AT, IS_CURRENT, IS_INFERRED, OP, RUN_ID, VALID_FROM, VALID_TO
 from lakehouse.model.types import DataType
 from lakehouse.model.value import typed
+from lakehouse.pipeline.in_memory import fold_in_memory
 from lakehouse.quality.judging import without_lake
 from lakehouse.stages.gold import build_in_memory
-from lakehouse.stages.silver import fold_in_memory
 from lakehouse.storage.frames import to_batches
 from lakehouse.transform.arrow import arrow_type, lake_type
 from lakehouse.transform.names import quote
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from lakehouse.catalog import Catalog
     from lakehouse.catalog.cases import Found
     from lakehouse.engines.duck import Duck, Session
-    from lakehouse.stages.silver import Built
+    from lakehouse.pipeline.in_memory import Built
 
 Row = dict[str, Any]
 Place = tuple[str, ...]
@@ -129,7 +129,7 @@ class Given:
 
     def _bronze_schema(self, name: str, rows: Sequence[Row]) -> pa.Schema:
         """The table's columns as declared; of a table that declares none, those that the case names, typed by it or by their values."""
-        declared = {column: shape.type for column, shape in self.catalog.tables[name].columns.items()}
+        declared = dict(self.catalog.tables[name].stored)
         if not declared:
             names = dict.fromkeys(column for row in rows for column in row if column not in (*STAMPS, VALID_FROM, VALID_TO, IS_CURRENT))
             metadata = self.catalog.tables[name]

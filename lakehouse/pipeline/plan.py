@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lakehouse.layout import tracked
 from lakehouse.model.run import Window
 from lakehouse.pipeline.comparing import is_due
+from lakehouse.pipeline.rotation import rotated, told
 from lakehouse.stages.extract import watermark_less_lookback
 
 if TYPE_CHECKING:
@@ -25,13 +26,19 @@ def plan(lake: Lake, select: Iterable[str] = ()) -> list[dict[str, Any]]:
     """
     rows: list[dict[str, Any]] = []
     moving: set[tuple[str, str]] = set()
+    turning = rotated(lake) if lake.catalog.keys else {}
     for node in lake.catalog.graph.select(select):
         if node in lake.catalog.tables:
             table = lake.catalog.tables[node]
+            if first := told(lake, node):
+                rows.append({"step": "rekey", "table": node, **_row(first["action"], first["reason"])})
             rows.append({"step": "bronze", "table": node, **_bronze(lake, table)})
             rows += [{"step": step, "table": node, **_row("compare", reason)} for step, reason in _looks(lake, table)]
             moving.add(("bronze", node))
-            rows.append({"step": "silver", "table": node, **_built(lake, "silver", node, moving)})
+            silver = _built(lake, "silver", node, moving)
+            if turns := [tables[node] for tables in turning.values() if node in tables]:
+                silver["reason"] = "; ".join([*turns, silver["reason"]])
+            rows.append({"step": "silver", "table": node, **silver})
             moving.add(("silver", node))
         else:
             rows.append({"step": "gold", "table": node, **_built(lake, "gold", node, moving)})
@@ -74,6 +81,9 @@ def _looks(lake: Lake, table: Table) -> list[tuple[str, str]]:
 def _built(lake: Lake, layer: str, name: str, moving: set[tuple[str, str]]) -> dict[str, Any]:
     reason = lake.behind(layer, name)
     if reason:
-        return _row("build", reason)
+        from lakehouse.stages.gold import why_in_full  # noqa: PLC0415  loads the engines, which a plan of tables does not need
+
+        whole = why_in_full(lake, lake.catalog.models[name]) if layer == "gold" else None
+        return _row("build", reason if whole is None or whole in reason else f"{reason}; in full, since {whole}")
     following = [".".join(pair) for pair in lake.inputs(layer, name) if pair in moving]
     return _row("wait", f"up to date; follows what comes to {', '.join(following)}" if following else "up to date")

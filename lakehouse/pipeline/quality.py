@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from lakehouse.errors import UsageError
-from lakehouse.layout import BATCH, DROPPED, REJECTS, TAKEN, consumed
+from lakehouse.layout import BATCH, DROPPED, REJECTS, REPAIRED, TAKEN, consumed, corrected
 from lakehouse.model.expectation import ACROSS
 
 if TYPE_CHECKING:
@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from lakehouse.lake import Lake
     from lakehouse.storage.delta import Table
 
+STATES = ("open", "repaired", "dropped", "all")
 TREND = 12
 """How many of the last results make a trend."""
-ACCOUNT = ("table", "input", "accepted", "rejected", "dropped", "waiting", "unaccounted")
+ACCOUNT = ("table", "input", "accepted", "repaired", "rejected", "dropped", "undone", "waiting", "unaccounted")
 RULE = (
     "table",
     "rule",
@@ -40,8 +41,9 @@ RULE = (
 def quality(lake: Lake, table: str | None = None) -> dict[str, list[dict[str, Any]]]:
     """`tables`: where the rows of each table went; `rules`: the last result of each rule with its trend.
 
-    `input` are the rows of bronze that silver has consumed, `accepted`, `rejected` and `dropped` what became of them, `waiting` those
-    that a later run takes or that are held back, `unaccounted` the difference, which is 0. `trend` has the last shares of broken rows,
+    `input` are the rows of bronze that silver has consumed; `accepted` as they came, `repaired` by a person, `rejected` (open), `dropped`
+    by a rule or a person, and `undone` with their run is what became of them; `waiting` are those that a later run takes or that are held
+    back, `unaccounted` the difference, which is 0. `trend` has the last shares of broken rows,
     or the last values of a rule that counts none, the newest at its end.
 
     Raises:
@@ -68,11 +70,20 @@ def _account(lake: Lake, name: str) -> dict[str, Any] | None:
     done = silver.number(consumed("bronze", name)) or 0
     waiting = 0 if done >= bronze.batch else int(bronze.scan().filter(pl.col(BATCH) > done).select(pl.len()).collect().item())
     input_, rejected, taken = bronze.rows() - waiting, 0 if rejects is None else rejects.rows(), silver.number(TAKEN)
-    dropped = silver.number(DROPPED) or 0
+    by_hand, undone, again = (0, 0, 0) if not silver.number(corrected(name)) else _corrected(lake, name)
+    dropped = (silver.number(DROPPED) or 0) + by_hand
     withheld = 0 if rejects is None else _withheld(rejects)
-    accepted = input_ - rejected - dropped if taken is None else taken - withheld  # an older release built it: nobody counted
-    left = input_ - accepted - rejected - dropped
-    return dict(zip(ACCOUNT, (name, input_, accepted, rejected, dropped, waiting, left), strict=True))
+    repaired = (silver.number(REPAIRED) or 0) - again
+    rest = input_ - rejected - dropped - undone - repaired  # an older release built it: nobody counted
+    accepted = rest if taken is None else taken - withheld - repaired
+    left = input_ - accepted - repaired - rejected - dropped - undone
+    return dict(zip(ACCOUNT, (name, input_, accepted, repaired, rejected, dropped, undone, waiting, left), strict=True))
+
+
+def _corrected(lake: Lake, name: str) -> tuple[int, int, int]:
+    from lakehouse.quality.corrections import counts  # noqa: PLC0415  as above
+
+    return counts(lake, name)
 
 
 def _withheld(rejects: Table) -> int:
@@ -98,22 +109,32 @@ def _rules(lake: Lake, table: str | None) -> list[dict[str, Any]]:
     return rules
 
 
-def rejects(lake: Lake, table: str | None = None, *, reason: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
-    """The newest rejects of one table or of all: `table` and the columns of `rejects.<table>`.
+def rejects(
+    lake: Lake, table: str | None = None, *, reason: str | None = None, limit: int = 50, state: str = "open"
+) -> list[dict[str, Any]]:
+    """The newest rejects of one table or of all: `table`, the columns of `rejects.<table>`, and their life.
+
+    `state` is `open`, `repaired` or `dropped` (or `all` of them), `owner` who looks after it (the table's owner, where nobody was named),
+    `age_seconds` how long ago it came, `by`, `at`, `why` and `act` tell who repaired or dropped it.
 
     Raises:
-        UsageError: There is no such table.
+        UsageError: There is no such table, or no such state.
     """
+    from lakehouse.quality.corrections import lives  # noqa: PLC0415  as above
+
     _require_known(lake, table)
+    if state not in STATES:
+        raise UsageError(f"there is no state {state[:32]!r}", expected=", ".join(STATES), next_step="Name one of them.")
     found = []
     for name in lake.catalog.tables:
         there = lake.table(REJECTS, name) if table in (None, name) else None
-        if there is not None:
-            rows = there.scan()
-            rows = rows if reason is None else _with(rows, "reason", reason)
-            newest = rows.sort(BATCH, "_row_hash", "reason", descending=[True, False, False]).head(limit).collect()
-            found += [{"table": name, **row, "_extracted_at": row["_extracted_at"].isoformat()} for row in newest.iter_rows(named=True)]
-    return sorted(found, key=lambda row: str(row["_extracted_at"]), reverse=True)[:limit]
+        if there is None:
+            continue
+        rows = there.scan()
+        rows = rows if reason is None else _with(rows, "reason", reason)
+        newest = rows.sort(BATCH, "_row_hash", "reason", descending=[True, False, False])
+        found += [row for row in lives(lake, name, newest) if state in ("all", row["state"]) and reason in (None, row["reason"])]
+    return sorted(found, key=lambda row: (str(row["_extracted_at"]), row[BATCH]), reverse=True)[:limit]
 
 
 def _with(rows: pl.LazyFrame, column: str, value: str) -> pl.LazyFrame:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from lakehouse.errors import UsageError
 from lakehouse.model.reconciliation import Reconciliation
 from lakehouse.model.run import Cursor
+from lakehouse.pipeline.audit import audited
 from lakehouse.pipeline.comparing import Comparing
 from lakehouse.pipeline.run import gold, silver
 from lakehouse.pipeline.walk import exit_code as run_exit_code
@@ -27,6 +28,7 @@ def reconcile(
     *,
     heal: bool = False,
     since: Cursor | None = None,
+    include_undone: bool = False,
     progress: Progress | None = None,
     around: Around | None = None,
 ) -> Reconciliation:
@@ -37,6 +39,7 @@ def reconcile(
         select: Words as for a run; none selects every table.
         heal: Whether to bring right what differs.
         since: The first cursor value that is compared; tables without a cursor stay out.
+        include_undone: Let rows come back that bronze has observed last in batches which are taken back.
         progress: Called with each step as it ends.
         around: Does the work of each table or model; by default it is just done.
 
@@ -55,7 +58,7 @@ def reconcile(
             next_step="Name tables, or none for all.",
         )
     following = {node for table in tables for node in graph.below(table)} if heal else set()
-    works = {name: Comparing(lake, lake.catalog.tables[name], since) for name in tables}
+    works = {name: Comparing(lake, lake.catalog.tables[name], since, include_undone=include_undone) for name in tables}
 
     def parts(node: str) -> list[Part]:
         if node not in works:
@@ -63,7 +66,13 @@ def reconcile(
         own = works[node].parts(heal=heal)
         return [*own, silver(lake, node)] if heal else own
 
-    run = walk(lake, [node for node in graph.order() if node in tables | following], parts, progress=progress, around=around)
+    nodes = [node for node in graph.order() if node in tables | following]
+    if heal:
+        with audited(lake, "heal", what=" ".join(node for node in nodes if node in tables)) as told:
+            run = walk(lake, nodes, parts, progress=progress, around=around)
+            told.failed, told.counts["rows"] = run.status == "failed", sum(step.rows_out for step in run.steps if step.step == "heal")
+    else:
+        run = walk(lake, nodes, parts, progress=progress, around=around)
     failed = {step.table: step.error["message"] for step in run.steps if step.step == "reconcile" and step.error}
     compared = [works[node].report for node in graph.order() if node in works and works[node].difference and node not in failed]
     return Reconciliation(run, compared, failed)

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from lakehouse.errors import UsageError
 from lakehouse.model.run import Run, Step
+from lakehouse.pipeline.audit import audited
 from lakehouse.pipeline.comparing import due_parts
+from lakehouse.pipeline.rotation import in_turn, rekeyed
 from lakehouse.pipeline.walk import walk
 from lakehouse.stages.bronze import append
 from lakehouse.stages.extract import extract
@@ -40,7 +42,7 @@ def run(
         record: Whether the ledger keeps this run; asked at its end.
 
     Raises:
-        UsageError: A word names nothing.
+        UsageError: A word names nothing, or a key is rotated and not all tables that share it are selected.
     """
     nodes = lake.catalog.graph.select(select)
     folded = {_silver_name(lake, word) for word in rebuild}
@@ -49,17 +51,25 @@ def run(
             f"--rebuild silver.{missed[0]} is not among what --select names", next_step="Select it too, or leave --select out."
         )
 
+    nodes, above = in_turn(lake, nodes)
+
     def parts(node: str) -> list[Part]:
         if node in lake.catalog.models:
             return [gold(lake, node)]
         table = lake.catalog.tables[node]
         return [
+            *rekeyed(lake, node, full_refresh=full_refresh),
             ("bronze", lambda: append(lake, extract(lake, table, full_refresh=full_refresh))),
             *due_parts(lake, table),
             silver(lake, node, rebuild=node in folded),
         ]
 
-    return walk(lake, nodes, parts, progress=progress, around=around, record=record)
+    if not full_refresh:
+        return walk(lake, nodes, parts, above=above, progress=progress, around=around, record=record)
+    with audited(lake, "full refresh", what=" ".join(node for node in nodes if node in lake.catalog.tables)) as told:
+        done = walk(lake, nodes, parts, above=above, progress=progress, around=around, record=record)
+        told.failed, told.counts["rows"] = done.status == "failed", sum(step.rows_out for step in done.steps if step.step == "bronze")
+        return done
 
 
 def silver(lake: Lake, name: str, *, rebuild: bool = False) -> Part:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from lakehouse.layout import FAILED_CHECKS
+from lakehouse.pipeline.stars import Shown
 
 if TYPE_CHECKING:
     from lakehouse.lake import Lake
@@ -15,15 +16,16 @@ def status(lake: Lake) -> list[dict[str, Any]]:
     """One row a table: layer, table, rows, version, watermark, lag_seconds, freshness, last_run, failed_checks.
 
     `lag_seconds` is the run's clock less the watermark; `freshness` is the time of the table's last commit.
-    A table that is not there yet has NULLs.
+    A table that is not there yet has NULLs; a gold table is as readers see it, in the newest star.
     """
     last = lake.ledger.last_runs()
     names = [(layer, name) for layer in ("bronze", "silver") for name in lake.catalog.tables] + [
         ("gold", name) for name in lake.catalog.models
     ]
     rows = []
+    shown = Shown(lake)
     for layer, name in names:
-        table = lake.table(layer, name)
+        table = shown.table(layer, name)
         row: dict[str, Any] = {
             "layer": layer,
             "table": name,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lakehouse.errors import StorageError, UsageError
 from lakehouse.model.run import Run, Step
+from lakehouse.pipeline import publish
 from lakehouse.pipeline.abreast import abreast
 from lakehouse.pipeline.attempt import attempt, facts
 from lakehouse.pipeline.signals import heard
@@ -33,6 +34,7 @@ def walk(
     nodes: Iterable[str],
     parts: Callable[[str], list[Part]],
     *,
+    above: Callable[[str], set[str]] | None = None,
     progress: Progress | None = None,
     around: Around | None = None,
     record: Callable[[Run], bool] = lambda _: True,
@@ -43,27 +45,28 @@ def walk(
         lake: The opened lake.
         nodes: Tables and models, each after what it needs.
         parts: What there is to do for a node, in order.
+        above: The nodes that each one waits for; by default those that it needs.
         progress: Called with each step as it ends.
         around: Does the work of each node that is not skipped; by default it is just done.
         record: Whether the ledger keeps this run; asked at its end.
     """
-    nodes = list(nodes)
+    nodes, above = list(nodes), above or lake.catalog.graph.above
     report = Run(lake.run_id, "success", lake.now(), metadata=lake.catalog.digest())
     begun = time.monotonic()
-    stopped = False
+    stopped, published = False, None
     tell = _teller(lake)
     lake.open_ahead(nodes)
     with heard() as told:
         lake.told = told
-        works = _Works(lake, parts, _one_by_one(progress), around, told)
+        works = _Works(lake, parts, _one_by_one(progress), around, told, above=above)
         try:
             if lake.settings.tables_at_once == 1 or around:
                 for node in nodes:
                     works.do(node)
             else:
-                graph = lake.catalog.graph
-                abreast({node: graph.above(node) for node in nodes}, works.do, lake.settings.tables_at_once, lake.sit)
+                abreast({node: above(node) for node in nodes}, works.do, lake.settings.tables_at_once, lake.connections.sit)
             report.status = works.status()
+            published = publish.step(lake, nodes)
         except BaseException as exc:  # also who does the work, or is told of it, may break: what was committed stands in the report
             stopped = bool(told) or isinstance(exc, (KeyboardInterrupt, SystemExit))
             report.status = "interrupted" if stopped else "failed"
@@ -71,12 +74,23 @@ def walk(
         finally:
             with signals_wait():  # else a run that committed would leave no trace
                 report.steps += [step for node in nodes for step in works.steps(node)]
+                if published is not None:
+                    _add(report, published, progress)
                 report.seconds = round(time.monotonic() - begun, 3)
                 report.status = "interrupted" if told else report.status
                 if stopped or told or record(report):
                     _record(lake, report, progress)
                     tell(lake, report)
     return report
+
+
+def _add(report: Run, step: Step, progress: Progress | None) -> None:
+    """Add what a run did at its end, which may be all that it did, or all that failed."""
+    report.steps.append(step)
+    if step.status == "failed" or (step.status == "success" and report.status == "unchanged"):
+        report.status = step.status
+    if progress:
+        progress(step)
 
 
 def _teller(lake: Lake) -> Callable[[Lake, Run], None]:
@@ -119,9 +133,11 @@ class _Works:
         progress: Progress | None,
         around: Around | None,
         told: Sequence[BaseException],
+        *,
+        above: Callable[[str], set[str]],
     ) -> None:
         self._lake, self._parts, self._progress, self._around, self._told = lake, parts, progress, around, told
-        self._above = lake.catalog.graph.above
+        self._above = above
         self._failed: set[str] = set()
         self._steps: dict[str, list[Step]] = {}
 
@@ -197,11 +213,7 @@ def _record(lake: Lake, report: Run, progress: Progress | None) -> None:
         lake.ledger.judge(report.run_id, lake.now(), [finding for found in lake.findings.values() for finding in found])
         lake.ledger.record(report)
     except StorageError as exc:
-        step = Step("ledger", "steps", "failed", error=facts(exc))
-        report.steps.append(step)
-        report.status = "failed"
-        if progress:
-            progress(step)
+        _add(report, Step("ledger", "steps", "failed", error=facts(exc)), progress)
 
 
 def exit_code(report: Run) -> int:

@@ -13,6 +13,9 @@ from lakehouse.errors import UsageError
 from lakehouse.layout import BATCH, DELETE, EXTRACTED_AT, OP, REJECT, RUN_ID, VALID_FROM, consumed
 from lakehouse.model.life import Life, Observation
 from lakehouse.model.value import literal, typed
+from lakehouse.pipeline.stars import Shown
+from lakehouse.quality.corrections import Corrections, source
+from lakehouse.quality.planned import planned
 from lakehouse.storage.frames import to_batches
 from lakehouse.transform.arrow import lake_type
 from lakehouse.transform.cleaning import normalized
@@ -43,7 +46,7 @@ def why(lake: Lake, name: str, words: Sequence[str]) -> Life:
     Raises:
         UsageError: There is no such table, it has no keys or no rows yet, or the words are no values of its keys.
     """
-    metadata = _table(lake, name)
+    metadata = keyed_table(lake, name)
     bronze = lake.table("bronze", metadata.name)
     if bronze is None:
         raise UsageError(
@@ -60,7 +63,21 @@ def why(lake: Lake, name: str, words: Sequence[str]) -> Life:
     return life
 
 
-def _table(lake: Lake, name: str) -> Metadata:
+def key_of(lake: Lake, metadata: Metadata, bronze: Table, words: Sequence[str]) -> dict[str, Any]:
+    """The values of a table's keys that these words name, by the columns of silver, as silver writes them.
+
+    Raises:
+        UsageError: The words are no values of its keys.
+    """
+    return _Row(lake, metadata, bronze, words).key
+
+
+def keyed_table(lake: Lake, name: str) -> Metadata:
+    """The table that `silver.<table>` or `<table>` names.
+
+    Raises:
+        UsageError: There is none, or it has no keys.
+    """
     layer, dot, bare = name.rpartition(".")
     tables = lake.catalog.tables
     if bare in tables and (not dot or layer in LAYERS):
@@ -84,9 +101,10 @@ class _Row:
 
     def __init__(self, lake: Lake, metadata: Metadata, bronze: Table, words: Sequence[str]) -> None:
         self._lake, self._metadata, self._bronze = lake, metadata, bronze
-        self._plan = Rowwise(metadata, bronze.schema)
+        self._plan, self._protection = Rowwise(metadata, bronze.schema), lake.protection(metadata)
         self._roles = Versions(metadata, self._plan)
         self._silver = lake.table("silver", metadata.name)
+        self._corrections = Corrections(lake, metadata.name, bronze, self._silver)
         self.key = self._typed(words)
 
     def _typed(self, words: Sequence[str]) -> dict[str, Any]:
@@ -106,12 +124,17 @@ class _Row:
                 found[name] = word if kind is None else typed(word, kind)
             except ValueError as exc:
                 raise UsageError(f"the value of {name} cannot be one: {exc}", where=where) from exc
-        return self._as_silver_writes(found)
+        return self._as_silver_writes(self._protected(found))
+
+    def _protected(self, key: dict[str, Any]) -> dict[str, Any]:
+        """The key with tokens for personal data, so that a row may be asked for by what the source has, which is shown nowhere."""
+        guards = {} if self._protection is None else {self._metadata.named(guard.name): guard for guard in self._protection.guards}
+        return {name: guards[name].token_of(value) if name in guards else value for name, value in key.items()}
 
     def _as_silver_writes(self, key: dict[str, Any]) -> dict[str, Any]:
         """The key whose texts are written as silver writes keys (`normalize_keys`), so that it may be asked for as the source has it."""
-        how = self._metadata.normalize_keys
-        texts = {name: normalized(literal(value), how) for name, value in key.items() if isinstance(value, str)}
+        how, personal = self._metadata.normalize_keys, {self._metadata.named(name) for name in self._metadata.personal}
+        texts = {name: normalized(literal(value), how) for name, value in key.items() if isinstance(value, str) and name not in personal}
         if not texts or not how.changes:
             return key
         with self._lake.engine() as engine:
@@ -128,7 +151,19 @@ class _Row:
         return rows.filter([pl.col(name) == pl.lit(value).cast(schema[name]) for name, value in self.key.items()]).collect()
 
     def _seen(self) -> pl.DataFrame:
-        """The key's rows of bronze as the row-wise plan gives them."""
+        """The key's rows of bronze as corrections leave them and the row-wise plan gives them, those of batches taken back among them."""
+        sealed = () if self._protection is None else self._protection.sealed
+        rows = self._bronze.scan()
+        if self._corrections.numbers:
+            out = source(self._bronze)(0, None).filter(pl.col(BATCH).is_in(sorted(self._corrections.now.undone)))
+            rows = pl.concat([self._corrections.rows.above(), out])
+        if sealed:
+            if self._plan.keeps_keys and not set(sealed) & set(self._metadata.keys):
+                columns = dict(zip(self._metadata.keys, self._roles.keys, strict=True))
+                rows = rows.filter([pl.col(name) == pl.lit(self.key[silver]) for name, silver in columns.items()])
+            return self._own(self._planned(rows.collect()).lazy())
+        if self._corrections.numbers:
+            return self._own(planned(rows, self._plan, self._lake.engine))
         if not self._plan.needed:
             return self._own(self._bronze.scan())
         with self._lake.engine() as engine:
@@ -151,11 +186,15 @@ class _Row:
         reads, came = _commits(self._bronze), {} if silver is None else _commits(silver)
         pointers = self._rejects(sorted({version[BATCH] for version in versions}))
         life.rejects = [reject for _, reject in pointers]
+        undone = self._corrections.now.undone
+        living = [version for version in versions if version[BATCH] not in undone]
         done = 0 if silver is None else silver.number(consumed("bronze", self._metadata.name)) or 0
         taken = sorted((entry["numbers"].get(consumed("bronze", self._metadata.name), 0), version) for version, entry in came.items())
         for version in versions:
             broken = [reject for hashed, reject in pointers if (reject["batch"], hashed) == (version[BATCH], version[HASH])]
-            word, text = became(version, versions, life.silver, consumed=done, history=roles.history, refused=_told(broken))
+            word, text = became(version, living, life.silver, consumed=done, history=roles.history, refused=_told(broken))
+            if version[BATCH] in undone:
+                word, text = "undone", "its run is taken back (`lakehouse undo`)"
             if version[_AT] not in kept and word == "end":
                 word, text = "no change", "the source shows the key in another way still"
             by = next((number for reach, number in taken if reach >= version[BATCH]), None)
@@ -201,6 +240,7 @@ class _Row:
         return sorted(found, key=lambda each: (each[1]["batch"], each[1]["reason"]))
 
     def _planned(self, rows: pl.DataFrame) -> pl.DataFrame:
+        rows = rows if self._protection is None else self._protection.opened(rows)
         if not self._plan.needed:
             return rows
         with self._lake.engine() as engine:
@@ -210,6 +250,7 @@ class _Row:
     def _sql(self) -> list[dict[str, str]]:
         name, keys, columns = self._metadata.name, self._metadata.keys, self._metadata.columns
         plain = not self._metadata.normalize_keys.changes
+        plain = plain and not (self._protection and set(self._protection.sealed) & set(keys))
         plain = plain and not any(key in columns and (columns[key].cleans or columns[key].rename) for key in keys)
         order = quote(VALID_FROM) if self._roles.history else quote(BATCH)
         here = [{"layer": f"silver.{name}", "sql": f"select * from silver.{name} where {self._condition} order by {order}"}]
@@ -241,12 +282,13 @@ def _window(read: dict[str, Any]) -> dict[str, Any]:
 def _gold(lake: Lake, metadata: Metadata, key: dict[str, Any]) -> list[dict[str, Any]]:
     """The rows of each model that is keyed by the table's own keys, and how many rows of facts point to them."""
     found = []
+    shown = Shown(lake)
     for name, model in sorted(lake.catalog.models.items()):
         if ("silver", metadata.name) not in lake.catalog.reads(name) or model.kind == "aggregate":
             continue
         given = origins(lake.catalog.selects[name])
         own = {given[column]: value for column, value in key.items() if column in given}
-        gold = lake.table("gold", name)
+        gold = shown.table("gold", name)
         if gold is None or set(own) != set(model.keys):
             continue
         schema = gold.scan().collect_schema()
@@ -254,15 +296,15 @@ def _gold(lake: Lake, metadata: Metadata, key: dict[str, Any]) -> list[dict[str,
         rows = rows.sort(VALID_FROM, nulls_last=False) if model.history == "scd2" else rows
         condition = " and ".join(f"{quote(column)} = {literal(value)}" for column, value in own.items())
         sql = f"select * from gold.{name} where {condition}" + (f" order by {VALID_FROM}" if model.history == "scd2" else "")
-        found.append({"model": name, "rows": rows.to_dicts(), "used_by": _used_by(lake, model, rows), "sql": sql})
+        found.append({"model": name, "rows": rows.to_dicts(), "used_by": _used_by(lake, shown, model, rows), "sql": sql})
     return found
 
 
-def _used_by(lake: Lake, model: Model, rows: pl.DataFrame) -> list[dict[str, Any]]:
+def _used_by(lake: Lake, shown: Shown, model: Model, rows: pl.DataFrame) -> list[dict[str, Any]]:
     """How many rows of each fact point to each of these rows of a dimension."""
     found = []
     for fact, column in lake.catalog.referencing(model.name) if model.surrogate_key and not rows.is_empty() else ():
-        table = lake.table("gold", fact)
+        table = shown.table("gold", fact)
         if table is not None:
             keys = rows[model.surrogate_key or ""].to_list()
             counts = table.scan().filter(pl.col(column).is_in(keys)).group_by(column).len().collect()

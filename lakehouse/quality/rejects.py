@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from lakehouse.lake import Lake
     from lakehouse.storage.delta import Table
+    from lakehouse.transform.corrected import Moved
 
 
 class OutOfStepError(Exception):
@@ -52,7 +53,15 @@ class Rejects:
         table = None if self._known is None else self._table
         return frame(SCHEMA) if table is None else table.scan().collect()
 
-    def write(self, numbers: Mapping[str, int], new: pl.DataFrame, withheld: pl.DataFrame, *, whole: bool) -> dict[str, int]:
+    def waiting(self, allowed: int) -> int:
+        """How many are listed, where these are more than allowed; else 0."""
+        table = self._table
+        count = 0 if table is None else table.rows()
+        return count if count > allowed else 0
+
+    def write(
+        self, numbers: Mapping[str, int], new: pl.DataFrame, withheld: pl.DataFrame, *, whole: bool, moved: Moved | None = None
+    ) -> dict[str, int]:
         """Bring them up to date in one commit, where anything changes; the number for silver's commit.
 
         Args:
@@ -60,6 +69,7 @@ class Rejects:
             new: Those among the versions that are new.
             withheld: All that are withheld for the sake of other rows.
             whole: The new ones are all there are.
+            moved: The rows whose rejects are among the new ones again, if they have one still.
 
         Raises:
             OutOfStepError: They are not those that silver knows.
@@ -73,6 +83,8 @@ class Rejects:
         wanted = pl.concat([new, withheld])
         gone, came = _difference(old, wanted) if whole else _difference(old.filter(pl.col("reason").is_in(ACROSS)), withheld)
         came = came if whole else pl.concat([came, new])
+        if moved is not None:
+            gone = pl.concat([gone, moved.among(old.filter(~pl.col("reason").is_in(ACROSS)).lazy()).collect()])
         if gone.is_empty() and came.is_empty():
             return {} if table is None else {REJECTED: count}
         commit = Commit(self._lake.run_id, REJECTS, {**numbers, REJECTED: count + 1}, {"rows": came.height, "released": gone.height})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import connectorx
@@ -13,63 +13,45 @@ from sqlglot import exp
 from lakehouse.errors import ContractError, SourceDataError
 from lakehouse.layout import OP
 from lakehouse.model.run import Window
-from lakehouse.sources.condition import CursorColumn, inside, odd_kinds
+from lakehouse.model.types import DataType
+from lakehouse.sources.condition import inside, odd_kinds
+from lakehouse.sources.described import Described
 from lakehouse.sources.gate import Gate
 from lakehouse.sources.ranges import Ranges, Whole, split
 from lakehouse.sources.refused import broken, require_names, require_readable
 from lakehouse.sources.relation import newest, read_from, source_of
 from lakehouse.sources.tracking import changes, tracked
 from lakehouse.transform import kernels
-from lakehouse.transform.arrow import arrow_schema, cast_batch
+from lakehouse.transform.arrow import cast_batch
 from lakehouse.transform.cut import cut
 from lakehouse.transform.zone import zoned_batch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
     from datetime import datetime
 
     from lakehouse.model.run import Cursor
     from lakehouse.model.sample import Sample
     from lakehouse.model.table import Table
-    from lakehouse.model.types import DataType
-    from lakehouse.sources.dialect import Dialect, SourceColumn, SourceTable
+    from lakehouse.sources.dialect import Dialect, SourceColumn
     from lakehouse.sources.tracking import Tracked
+    from lakehouse.transform.protection import Protection
 
 _HEAD, _MISFIT = "_lakehouse_head", "_lakehouse_misfit"
-
-
-@dataclass(frozen=True, slots=True)
-class Described:
-    """A table of the lake beside the source's table behind it.
-
-    Attributes:
-        table: The metadata.
-        source: The source's own table.
-        columns: The columns that are read, by their lake name: the source's column and the lake's type.
-        first: How many rows of it are seen at all, the newest ones; None is all.
-    """
-
-    table: Table
-    source: SourceTable
-    columns: dict[str, tuple[SourceColumn, DataType]]
-    first: int | None = None
-
-    @property
-    def types(self) -> dict[str, DataType]:
-        """The lake's types of the columns."""
-        return {name: kind for name, (_, kind) in self.columns.items()}
-
-    @property
-    def cursor(self) -> CursorColumn:
-        """The cursor's column; for tables that have one."""
-        return CursorColumn(*self.columns[self.table.cursor or ""], self.table.cursor_zone)
 
 
 class Database:
     """A connected source database."""
 
-    def __init__(self, dialect: Dialect, batch_rows: int, gate: Gate | None = None, sample: Sample | None = None) -> None:
+    def __init__(
+        self,
+        dialect: Dialect,
+        batch_rows: int,
+        gate: Gate | None = None,
+        sample: Sample | None = None,
+        protect: Callable[[Table], Protection | None] = lambda _: None,
+    ) -> None:
         """Keep the dialect.
 
         Args:
@@ -77,8 +59,10 @@ class Database:
             batch_rows: Bounds one Arrow batch.
             gate: How many connections read the source at once.
             sample: How much of each table there is to see; by default all.
+            protect: What becomes of a table's personal data.
         """
         self._dialect, self._batch_rows, self._gate, self._sample = dialect, batch_rows, gate or Gate(), sample
+        self._protect = protect
 
     @property
     def dialect(self) -> Dialect:
@@ -93,12 +77,14 @@ class Database:
         Raises:
             SourceError: The table is not there.
             ContractError: A declared column is not there, or a needed one.
+            UsageError: The key of a column with personal data is not set.
         """
         source = source_of(self._dialect, table)
         by_name = {column.name: column for column in source.columns}
         by_case = {column.name.lower(): column for column in source.columns}
         columns: dict[str, tuple[SourceColumn, DataType]] = {}
-        wanted = {name: shape.type for name, shape in table.columns.items()} or {column.name: column.type for column in source.columns}
+        wanted = {name: shape.type for name, shape in table.columns.items() if name in table.stored}
+        wanted = wanted or {column.name: column.type for column in source.columns}
         places = {name for names in table.named_places.values() for name in names}
         needed = {*table.keys, *([table.cursor] if table.cursor else []), *places}
         if table.schema_contract.missing_columns == "evolve":
@@ -117,7 +103,7 @@ class Database:
         require_names(table, wanted, needed)
         for name, kind in wanted.items():
             columns[name] = (by_name.get(name) or by_case[name.lower()], kind)
-        described = Described(table, source, columns)
+        described = Described(table, source, columns, protection=self._protect(table))
         return described if self._sample is None else self._sliced(described, self._sample)
 
     def _sliced(self, what: Described, sample: Sample) -> Described:
@@ -234,19 +220,20 @@ class Database:
             SourceDataError: A value does not fit its type.
         """
         where = f"{what.table.source}.{what.table.name}"
-        schema = arrow_schema(what.types)
+        schema = what.schema
         most = what.table.partitions if rows is None and only is None else 1
         with self._gate.enter(most) as granted, self._ranges(what, window, granted, only) as ranges:
             queries = [self.query(what, window, rows, one) for one in ranges.conditions]
-            for batch in self._stream(queries, ranges.session, list(what.columns), where):
+            for batch in self._stream(queries, ranges.session, what, where):
                 part = batch
                 if self._dialect.has_head:
                     part = kernels.where(part, kernels.equal(part.column(_HEAD), 0))
                     _require_no_misfit(part, what, where)
                 if part.num_rows:
-                    part = cut(zoned_batch(part, schema, what.table.cursor, what.table.cursor_zone, where), what.table.cursor, window)
+                    zone = what.table.cursor_zone
+                    part = cut(zoned_batch(part, schema, what.table.cursor, zone, where, hidden=what.hidden), what.table.cursor, window)
                 if part.num_rows:
-                    yield part
+                    yield what.guarded(part)
 
     def tracked(self, what: Described) -> Tracked:
         """What of a table's changes the database can tell; see `tracking.tracked` for what it raises."""
@@ -262,11 +249,11 @@ class Database:
         where = f"{what.table.source}.{what.table.name}"
         outputs = [exp.alias_(self._output(what, name, Window()), name, quoted=True) for name in what.columns]
         query = exp.select(*outputs, exp.column(OP, quoted=True)).from_(changes(what, since)).sql(dialect=self._dialect.sql)
-        schema = arrow_schema(what.types).append(pa.field(OP, pa.string()))
+        schema = what.schema.append(pa.field(OP, pa.string()))
         with self._gate.enter(1):
-            for batch in self._stream([query], self._dialect.session(), list(what.columns), where):
+            for batch in self._stream([query], self._dialect.session(), what, where):
                 if batch.num_rows:
-                    yield cast_batch(batch, schema, where)
+                    yield what.guarded(cast_batch(batch, schema, where, what.hidden))
 
     def _ranges(self, what: Described, window: Window, most: int, only: exp.Expr | None) -> AbstractContextManager[Ranges]:
         if only is not None:
@@ -276,7 +263,7 @@ class Database:
         whole = Whole(what.table, relation(what), bounds, column, kind, nulls=window.odd is not None or not bounds)
         return split(self._dialect, whole, most, self._batch_rows)
 
-    def _stream(self, queries: list[str], session: list[str], columns: list[str], where: str) -> Iterator[pa.RecordBatch]:
+    def _stream(self, queries: list[str], session: list[str], what: Described, where: str) -> Iterator[pa.RecordBatch]:
         try:
             yield from connectorx.read_sql(
                 self._dialect.driver_url(),
@@ -290,7 +277,7 @@ class Database:
         except BaseException as exc:  # connectorx panics with an exception that is no Exception
             if not isinstance(exc, Exception) and type(exc).__name__ != "PanicException":
                 raise
-            raise broken(exc, columns, where) from None
+            raise broken(exc, list(what.columns), where, silent=bool(what.hidden)) from None
 
     def close(self) -> None:
         """End the connection."""

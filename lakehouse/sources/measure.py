@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from lakehouse.model.measure import Counts, Span
     from lakehouse.model.run import Cursor
-    from lakehouse.sources.database import Database, Described
+    from lakehouse.sources.database import Database
+    from lakehouse.sources.described import Described
 
 KEYS_AT_ONCE, WIDE_KEYS_AT_ONCE = 1_000, 200
 """How many keys one condition names: in a list, or where a key has several columns as alternatives, which nest."""
@@ -75,11 +76,15 @@ class Measured:
         """Whether a column holds local times: what instants they mean is decided at the door alone."""
         return name == self._what.table.cursor and self._what.table.cursor_zone is not None
 
+    def _is_beside(self, name: str) -> bool:
+        """Whether the lake has something else of a column than the database, so that it cannot be counted there."""
+        return self._is_local(name) or name in self._what.hidden
+
     def _has_text(self, name: str) -> bool:
-        return not self._is_local(name) and texts.has_text(self._dialect, *self._what.columns[name])
+        return not self._is_beside(name) and texts.has_text(self._dialect, *self._what.columns[name])
 
     def _has_number(self, name: str) -> bool:
-        return not self._is_local(name) and texts.has_number(self._dialect, *self._what.columns[name])
+        return not self._is_beside(name) and texts.has_number(self._dialect, *self._what.columns[name])
 
     def ends(self, axis: Axis) -> tuple[int, int] | None:
         """The least and the greatest place that the source has on the axis; None where it has none."""
@@ -173,10 +178,12 @@ class Measured:
 
     def _is_plain(self, name: str) -> bool:
         column, kind = self._what.columns[name]
-        return kind.name == "string" or (kind.name in INTEGERS and column.type.name in INTEGERS)
+        return name not in self._what.hidden and (kind.name == "string" or (kind.name in INTEGERS and column.type.name in INTEGERS))
 
     def _equal(self, name: str, value: object) -> exp.Expr:
         column, kind = self._what.columns[name]
+        if name in self._what.hidden:
+            return exp.true()  # the keys are tokens, which the database does not know
         if self._is_plain(name):
             return self._value(name).eq(self._literal(name, value))
         if isinstance(value, date) and not self._is_local(name) and column.type.name == kind.name:  # instants are dates too

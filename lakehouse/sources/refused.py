@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lakehouse.sources.dialect import SourceColumn
 
 _UNDECODABLE = re.compile(r'FromSql\((\d+)\), cause: Some\((?:ConversionTo\()?"([^"]*)"')
+_UNQUOTED = "the driver's own words are left out, since they may hold a value of a protected column"
 _AWAY = re.compile(r"ConnectionReset|ConnectionAborted|BrokenPipe|UnexpectedEof|NotConnected|kind: Closed|E57P0\d")
 """How a driver says that the server is gone: Rust's io::ErrorKind, or PostgreSQL's codes of an operator's intervention."""
 
@@ -51,8 +52,11 @@ def require_names(table: Table, wanted: Iterable[str], needed: Iterable[str]) ->
         )
 
 
-def broken(exc: BaseException, columns: list[str], where: str) -> SourceError:
-    """What the driver's error means: a value that it cannot decode, or a source that went away."""
+def broken(exc: BaseException, columns: list[str], where: str, *, silent: bool = False) -> SourceError:
+    """What the driver's error means: a value that it cannot decode, or a source that went away.
+
+    Of a table with personal data nothing is quoted (`silent`): the driver's words may be a value.
+    """
     if (found := _UNDECODABLE.search(str(exc))) and int(found[1]) < len(columns):
         return SourceDataError(
             f"column {columns[int(found[1])]} has a value that its type cannot hold ({found[2]})",
@@ -66,7 +70,7 @@ def broken(exc: BaseException, columns: list[str], where: str) -> SourceError:
             next_step="See that the source is up, then run again.",
         )
     return SourceError(
-        f"the read broke off: {_first_line(exc)}",
+        f"the read broke off: {_UNQUOTED if silent else _first_line(exc)}",
         where=where,
         next_step="See that the source is up and the column types are declared, then run again.",
     )

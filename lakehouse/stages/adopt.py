@@ -12,6 +12,7 @@ from lakehouse.model.extraction import Extraction
 from lakehouse.model.run import Cursor, Odd, Window
 from lakehouse.transform import kernels
 from lakehouse.transform.arrow import arrow_schema, cast_batch
+from lakehouse.transform.custody import marks
 from lakehouse.transform.cut import odd_from, sorted_out
 from lakehouse.transform.zone import day_of, zoned_batch
 
@@ -39,8 +40,10 @@ def adopt(lake: Lake, table: Table, foreign: Foreign, watermark: Cursor | None =
         ContractError: A column is missing, too much, or of a type that cannot become the table's own; all are named.
     """
     _require_empty(lake, table)
-    types = {name: shape.type for name, shape in table.columns.items()} or lake.database(table.source).describe(table).types
-    schema = arrow_schema(types)
+    protection = lake.protection(table)
+    given = {name: shape.type for name, shape in table.columns.items() if name in table.stored}
+    given = given or lake.database(table.source).describe(table).types
+    schema, types = arrow_schema(given), {**given, **table.stored}
     names = _matched(table, schema, foreign)
     _require_watermark(table, schema, watermark)
     odd = None
@@ -48,7 +51,10 @@ def adopt(lake: Lake, table: Table, foreign: Foreign, watermark: Cursor | None =
         odd = Odd(odd_from(lake.now(), types[table.cursor].name, table.cursor_zone))
     extraction = Extraction(table, types, Window(odd=odd), lake.now(), iter(()), adopted=foreign.uri)
     where = f"{table.source}.{table.name}"
-    rows = (_at_the_door(batch, names, schema, table, where) for batch in foreign.batches(list(names)))
+    rows = iter(_at_the_door(batch, names, schema, table, where) for batch in foreign.batches(list(names)))
+    if protection is not None:
+        rows = (protection.door(batch) for batch in rows)
+        extraction.numbers |= marks(protection)
     extraction.stream = _observed(lake.while_on(rows), extraction, lake.now(), watermark)
     lake.extractions[table.name] = extraction
     return extraction
@@ -127,8 +133,8 @@ def _at_the_door(batch: pa.RecordBatch, names: dict[str, str], schema: pa.Schema
     given = pa.RecordBatch.from_arrays(columns, schema.names)
     cursor = None if table.cursor is None else given.column(table.cursor)
     if cursor is not None and pa.types.is_timestamp(cursor.type) and cursor.type.tz is not None:
-        return cast_batch(given, schema, where)  # instants, whatever the zone of the source's own values
-    return zoned_batch(given, schema, table.cursor, table.cursor_zone, where)
+        return cast_batch(given, schema, where, table.personal)  # instants, whatever the zone of the source's own values
+    return zoned_batch(given, schema, table.cursor, table.cursor_zone, where, hidden=table.personal)
 
 
 def _observed(rows: Iterator[pa.RecordBatch], extraction: Extraction, now: datetime, watermark: Cursor | None) -> Iterator[pa.RecordBatch]:

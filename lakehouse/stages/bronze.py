@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
@@ -23,12 +22,12 @@ from lakehouse.layout import (
     watermark,
     watermark_batch,
 )
-from lakehouse.model.run import Commit, Cursor, Step, cursor_to_number
+from lakehouse.model.run import Commit, Step, cursor_to_number
+from lakehouse.storage.reach import CUT, newest, recent
 from lakehouse.storage.widen import widen
 from lakehouse.transform import kernels
 from lakehouse.transform.arrow import arrow_schema, stamped
 from lakehouse.transform.contract import FEW_NAMED, agree, refusal
-from lakehouse.transform.cut import first_of
 from lakehouse.transform.names import quote
 from lakehouse.transform.tombstones import Tombstones, shown
 from lakehouse.transform.unseen import Unseen
@@ -40,13 +39,11 @@ if TYPE_CHECKING:
     from lakehouse.engines.duck import Session
     from lakehouse.lake import Lake
     from lakehouse.model.extraction import Extraction
-    from lakehouse.model.run import Odd
     from lakehouse.model.table import Table as Metadata
     from lakehouse.storage.delta import Table
     from lakehouse.storage.files import LiveFile
     from lakehouse.transform.contract import Agreement
 
-CUT, LAST_INSTANT = timedelta(milliseconds=1), datetime.max.replace(tzinfo=UTC)
 HELD_BATCHES = 4
 FEW_AGAIN, FEW_SEEN, FEW_BYTES = 2_048, 65_536, 32 * 1024**2
 """Up to so many rows that bronze may have, among so many that it has, are compared here; more by the SQL engine, which is slow to start."""
@@ -70,12 +67,15 @@ def append(lake: Lake, extraction: Extraction) -> Step:
     if extraction.table.marked or (table is not None and OP in table.schema.names):
         source_schema = source_schema.append(MARK)
         extraction.stream = stamped(extraction.stream, source_schema, {})
-    agreed = None if table is None else _agree(lake, table, extraction, source_schema)
+    agreed = None if table is None or extraction.anew else _agree(lake, table, extraction, source_schema)
     step.columns = extraction.columns
     try:
-        anew = table is None or (extraction.whole and extraction.table.keys and not _tells_deletes(extraction))
+        undone = extraction.undone = _undone(lake, name)
+        anew = table is None or (extraction.whole and extraction.table.keys and not _tells_deletes(extraction) and not undone)
         files = [] if table is None or anew else table.files([BATCH, extraction.table.cursor or BATCH])
-        if table is None or agreed is None:
+        if table is not None and extraction.anew:
+            step.rows_out = _begin_anew(lake, table, extraction, source_schema)
+        elif table is None or agreed is None:
             step.rows_out, table = _write(lake, table, extraction, source_schema, map(shown, extraction.stream))
         elif not files:
             step.rows_out, table = _append_all(lake, table, extraction, agreed)
@@ -91,7 +91,7 @@ def append(lake: Lake, extraction: Extraction) -> Step:
     return step
 
 
-def bury(lake: Lake, metadata: Metadata, keys: pa.Table, name: str = "sweep") -> Step:
+def bury(lake: Lake, metadata: Metadata, keys: pa.Table, name: str = "sweep", *, include_undone: bool = False) -> Step:
     """End these keys: one commit of a tombstone for each, with its last values; those that are buried or were never observed are left out.
 
     Args:
@@ -99,6 +99,7 @@ def bury(lake: Lake, metadata: Metadata, keys: pa.Table, name: str = "sweep") ->
         metadata: The table, which has `keys`.
         keys: Its key columns, in bronze's types; other columns are not looked at.
         name: The step that buries, such as `heal`.
+        include_undone: Bury again what only batches that are taken back buried.
 
     Raises:
         ConflictError: Another run wrote the table meanwhile.
@@ -111,10 +112,11 @@ def bury(lake: Lake, metadata: Metadata, keys: pa.Table, name: str = "sweep") ->
     files = table.files([EXTRACTED_AT])
     latest = max((file.greatest[EXTRACTED_AT] for file in files if EXTRACTED_AT in file.greatest), default=lake.now())
     seen_at = lake.now() if lake.now() >= latest else latest + CUT  # clocks step back, and nothing else may order the versions
+    undone = _undone(lake, metadata.name)
     with lake.engine() as engine:
-        engine.table("bronze.seen", shown, [file.uri for file in files])
+        engine.table("bronze.seen", shown, [file.uri for file in files], undone if include_undone else ())
         engine.keep("gone", keys.schema, iter(keys.to_batches()))
-        rows = engine.reader(_tombstones(shown, metadata).rows("gone"))
+        rows = engine.reader(_tombstones(shown, metadata, undone).rows("gone"))
         first = next((batch for batch in rows if batch.num_rows), None)
         if first is not None:
             if OP not in table.schema.names:
@@ -133,6 +135,14 @@ def _tells_deletes(extraction: Extraction) -> bool:
     return extraction.complete or extraction.table.mode == "change_tracking" or bool(extraction.replaces)
 
 
+def _begin_anew(lake: Lake, table: Table, extraction: Extraction, source: pa.Schema) -> int:
+    """Put the extraction's rows in the place of all that bronze has."""
+    schema = _bronze_schema(source)
+    stamps = {BATCH: table.batch + 1, RUN_ID: lake.run_id, EXTRACTED_AT: extraction.extracted_at}
+    rows = _counted(stamped(map(shown, extraction.stream), schema, stamps), extraction)
+    return table.replace(rows, lambda: _commit(lake, table, extraction), schema)
+
+
 def _append_all(lake: Lake, table: Table, extraction: Extraction, agreed: Agreement) -> tuple[int, Table | None]:
     if not agreed.rescued:
         return _write(lake, table, extraction, agreed.shown, map(shown, extraction.stream))
@@ -142,21 +152,32 @@ def _append_all(lake: Lake, table: Table, extraction: Extraction, agreed: Agreem
         return _write(lake, table, extraction, agreed.shown, rows)
 
 
+def _undone(lake: Lake, name: str) -> frozenset[int]:
+    """The batches that are taken back; their rows were observed, so that they stay out when they are read again."""
+    if not lake.corrected(name):
+        return frozenset()
+    from lakehouse.quality.corrections import undone  # noqa: PLC0415  a run without corrections does not load Polars
+
+    return undone(lake, name)
+
+
 def _append_unseen(lake: Lake, table: Table, extraction: Extraction, agreed: Agreement, files: list[LiveFile]) -> tuple[int, Table | None]:
+    undone = extraction.undone
     low, cursor, odd, source = extraction.window.from_, extraction.table.cursor, extraction.window.odd, agreed.shown
-    rule = Unseen(source.names, extraction.table.keys, cursor, low if cursor else None, _newest(files, cursor), odd)
-    ends = _tombstones(table.schema, extraction.table) if _tells_deletes(extraction) else None
-    recent = files if extraction.replaces else _recent(files, cursor, low, odd)
+    rule = Unseen(source.names, extraction.table.keys, cursor, low if cursor else None, newest(files, cursor), odd)
+    ends = _tombstones(table.schema, extraction.table, undone) if _tells_deletes(extraction) else None
+    near = files if extraction.replaces else recent(files, cursor, low, odd)
     held = list(islice(extraction.stream, HELD_BATCHES))
-    small = sum(file.rows for file in recent) <= FEW_SEEN and sum(file.size for file in recent) <= FEW_BYTES
+    small = sum(file.rows for file in near) <= FEW_SEEN and sum(file.size for file in near) <= FEW_BYTES
+    small = small and not (undone and (extraction.whole or extraction.include_undone))
     if small and len(held) < HELD_BATCHES and not extraction.replaces and not agreed.by_query:
         arrived = pa.Table.from_batches(held, source)
         again = kernels.total(rule.again(arrived))
         if again <= FEW_AGAIN:
             looked_up = bool(again) or extraction.complete
-            return _write(lake, table, extraction, source, _among(rule, ends, arrived, table.read(recent if looked_up else []), extraction))
+            return _write(lake, table, extraction, source, _among(rule, ends, arrived, table.read(near if looked_up else []), extraction))
     with lake.engine() as engine:
-        engine.table("bronze.seen", table.schema, [file.uri for file in recent])
+        engine.table("bronze.seen", table.schema, [file.uri for file in near], undone if extraction.include_undone else ())
         arrived_as = "arrived" if ends else "incoming"
         if agreed.by_query:
             rule = replace(rule, seen="_seen")
@@ -168,7 +189,8 @@ def _append_unseen(lake: Lake, table: Table, extraction: Extraction, agreed: Agr
         if ends:
             engine.execute(f"create temp view incoming as select * from arrived where {OP} is distinct from '{DELETE}'")
         feed = bool(rule.keys) and not extraction.whole and engine.rows(rule.several()).num_rows > 0
-        unseen = agreed.packed(f"({'select * from incoming' if extraction.whole and ends else rule.rows(feed=feed)})")
+        by_hand = extraction.whole and rule.keys
+        unseen = agreed.packed(f"({rule.all_but(undone) if by_hand else rule.rows(feed=feed)})")
         if ends:
             told = f"select * from arrived where {OP} = '{DELETE}'"
             buried = ends.rows(f"({ends.absent() if extraction.complete else told})")
@@ -186,9 +208,9 @@ def _count(engine: Session, query: str) -> int:
     return int(engine.rows(f"select count(*) as n from ({query})").column("n")[0].as_py())
 
 
-def _tombstones(there: pa.Schema, metadata: Metadata) -> Tombstones:
+def _tombstones(there: pa.Schema, metadata: Metadata, undone: frozenset[int]) -> Tombstones:
     columns = [name for name in there.names if name not in (*TECHNICAL.names, OP)]
-    return Tombstones(columns, metadata.keys, metadata.sequence or EXTRACTED_AT, metadata.then)
+    return Tombstones(columns, metadata.keys, metadata.sequence or EXTRACTED_AT, metadata.then, undone)
 
 
 def _among(rule: Unseen, ends: Tombstones | None, arrived: pa.Table, seen: pa.Table, extraction: Extraction) -> Iterator[pa.RecordBatch]:
@@ -238,42 +260,6 @@ def _unfit(lake: Lake, extraction: Extraction, agreed: Agreement) -> dict[str, p
             for change in agreed.refused
             if change.is_bad and keys
         }
-
-
-def _recent(files: list[LiveFile], cursor: str | None, low: Cursor | None, odd: Odd | None) -> list[LiveFile]:
-    """The files that can hold a last observation equal to a row of the window, by their statistics.
-
-    An equal row has a cursor in the window, or is odd too. What makes it an earlier observation of its key is a later batch
-    than its own.
-    """
-    if cursor is None or low is None:
-        return files
-
-    first = None if odd is None else first_of(odd)
-
-    def is_near(file: LiveFile) -> bool:
-        reach = _reach(file, cursor)
-        if reach is None or reach >= low:  # type: ignore[operator]  # a column's values are of one kind
-            return True
-        return odd is not None and (file.nulls.get(cursor, 1) > 0 or (first is not None and file.least.get(cursor, first) <= first))
-
-    since = min((file.least.get(BATCH, 0) for file in files if is_near(file)), default=None)
-    return [] if since is None else [file for file in files if is_near(file) or file.greatest.get(BATCH, since + 1) > since]
-
-
-def _newest(files: list[LiveFile], cursor: str | None) -> Cursor | None:
-    """A value that no row of the files has a greater cursor than, or None where a file does not tell."""
-    reaches = [] if cursor is None else [_reach(file, cursor) for file in files]
-    known = [reach for reach in reaches if reach is not None]
-    return max(known) if len(known) == len(files) else None
-
-
-def _reach(file: LiveFile, cursor: str) -> Cursor | None:
-    """At or above every value of the cursor in the file; Delta lets a writer cut instants to milliseconds ("Per-file Statistics")."""
-    greatest: Cursor | None = file.greatest.get(cursor)
-    if not isinstance(greatest, datetime):
-        return greatest
-    return greatest + CUT if greatest < LAST_INSTANT - CUT else LAST_INSTANT
 
 
 def _write(

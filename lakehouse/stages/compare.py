@@ -13,10 +13,12 @@ import pyarrow as pa
 from lakehouse.engines.observed import Observed, Seen
 from lakehouse.errors import UsageError
 from lakehouse.layout import BATCH
-from lakehouse.model.measure import Span, bucket
+from lakehouse.model.measure import Axis, Span, bucket, merged, unequal
 from lakehouse.model.reconciliation import FIRST_KEYS, Difference, Reconciled
 from lakehouse.model.run import Cursor, Odd, Window, following
 from lakehouse.model.types import INTEGERS
+from lakehouse.quality.deviations import require_as_declared
+from lakehouse.quality.suppression import without_erased
 from lakehouse.sources.measure import Measured
 from lakehouse.transform import kernels
 from lakehouse.transform.arrow import arrow_schema, lake_type
@@ -27,16 +29,17 @@ from lakehouse.transform.widening import joined
 from lakehouse.transform.zone import start_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from sqlglot import exp
 
     from lakehouse.engines.duck import Session
     from lakehouse.lake import Lake
-    from lakehouse.model.measure import Counts, Measure
+    from lakehouse.model.measure import Measure
     from lakehouse.model.table import Table
     from lakehouse.model.types import DataType
-    from lakehouse.sources.database import Database, Described
+    from lakehouse.sources.database import Database
+    from lakehouse.sources.described import Described
     from lakehouse.sources.dialect import SourceColumn
     from lakehouse.storage.delta import Table as Bronze
     from lakehouse.transform.contract import Agreement
@@ -46,7 +49,7 @@ ROWS_A_BUCKET, BUCKETS, ROWS_AT_ONCE = 256, 4_096, 2_048
 SPANS_AT_ONCE = 100
 
 
-def compare(lake: Lake, table: Table, *, since: Cursor | None = None) -> Difference:
+def compare(lake: Lake, table: Table, *, since: Cursor | None = None, without: Collection[int] = ()) -> Difference:
     """What bronze's last observations lack, have wrong and have too much beside the source (rule 5 of the design).
 
     Rows above the watermark are not due: the next run brings them. What differs at the first look is looked at again, by its keys,
@@ -56,6 +59,7 @@ def compare(lake: Lake, table: Table, *, since: Cursor | None = None) -> Differe
         lake: The opened lake.
         table: What to compare.
         since: The first cursor value that is compared.
+        without: Batches of bronze that do not count as observed.
 
     Raises:
         UsageError: `since` does not fit the cursor.
@@ -64,8 +68,9 @@ def compare(lake: Lake, table: Table, *, since: Cursor | None = None) -> Differe
     bronze = lake.table("bronze", table.name)
     if bronze is None or (table.cursor and lake.watermark(table.name) is None):
         return Difference(Reconciled(table.name, note="Nothing is due before the first run."))
+    require_as_declared(lake, table)
     with lake.engine() as engine:
-        return _Comparison(lake, engine, table, bronze, since=since).difference()
+        return _Comparison(lake, engine, table, bronze, since=since, without=without).difference()
 
 
 def sweep(lake: Lake, table: Table) -> Difference:
@@ -80,6 +85,7 @@ def sweep(lake: Lake, table: Table) -> Difference:
     bronze = lake.table("bronze", table.name)
     if bronze is None:
         return Difference(Reconciled(table.name))
+    require_as_declared(lake, table)
     with lake.engine() as engine:
         comparison = _Comparison(lake, engine, table, bronze, keys_only=True)
         found = comparison.difference()
@@ -95,8 +101,17 @@ class _Comparison:
     """
 
     def __init__(
-        self, lake: Lake, engine: Session, table: Table, bronze: Bronze, *, since: Cursor | None = None, keys_only: bool = False
+        self,
+        lake: Lake,
+        engine: Session,
+        table: Table,
+        bronze: Bronze,
+        *,
+        since: Cursor | None = None,
+        keys_only: bool = False,
+        without: Collection[int] = (),
     ) -> None:
+        self._without = without
         self._lake, self._engine, self._table, self._bronze = lake, engine, table, bronze
         self._database: Database = lake.database(table.source)
         self._what: Described = self._database.describe(table)
@@ -146,7 +161,7 @@ class _Comparison:
         if not spans:
             return Difference(report)
         parts = []
-        for some in _at_once(_merged(spans)):
+        for some in _at_once(merged(spans)):
             rows = self._rows(self._source.inside(self._measure.axis, some))
             more, fewer, read = observed.copies(self._measure.axis, some, rows, self._schema, self._measure)
             parts.append(more)
@@ -186,8 +201,10 @@ class _Comparison:
         columns = [name for name in self._schema.names if name in self._bronze.schema.names]
         columns = agreed.shown.names if agreed.by_query else columns
         agreed_upon = agreed if agreed.by_query else None
-        seen = Seen(self._bronze.schema, [file.uri for file in files], self._table.keys, columns, order, 1 if one else 2, agreed_upon)
-        return Observed(self._engine, seen, name)
+        seen = Seen(
+            self._bronze.schema, [file.uri for file in files], self._table.keys, columns, order, 1 if one else 2, agreed_upon, self._without
+        )
+        return Observed(self._engine, replace(seen, without=self._without), name)
 
     def _differing(self, observed: Observed) -> list[Span]:
         """The smallest spans of the axis whose counts differ."""
@@ -196,6 +213,8 @@ class _Comparison:
         if not ends:
             return []
         low, high = min(end[0] for end in ends), max(end[1] for end in ends)
+        if set(self._table.keys) & set(self._what.hidden):
+            return self._all(observed)  # nobody but who reads the rows can tell such keys
         cuts = min(max(sum(file.rows for file in self._bronze.files(())) // ROWS_A_BUCKET, 1), BUCKETS)
         work: list[tuple[Span | None, int]] = [(None, max((high - low) // cuts + 1, 1))]
         found: list[Span] = []
@@ -209,7 +228,7 @@ class _Comparison:
                 report.buckets += len(theirs.keys() | ours.keys())
                 if span is None:
                     report.compared, self.held = (sum(counts[0] or 0 for counts in side.values()) for side in (theirs, ours))
-                for base, rows, most in _unequal(theirs, ours):
+                for base, rows, most in unequal(theirs, ours):
                     part = bucket(base, width)
                     if width == 1 or most <= ROWS_AT_ONCE or 2 * abs(rows) > most:
                         found.append(part)
@@ -217,11 +236,19 @@ class _Comparison:
                         work.append((part, max(width // min(most // ROWS_A_BUCKET + 1, BUCKETS), 1)))
         return sorted(found, key=lambda part: part.low)
 
+    def _all(self, observed: Observed) -> list[Span]:
+        """The whole axis, as one span that differs; what is on each side is counted."""
+        for_all = replace(self._measure, axis=Axis("nothing"), mixed=(), digested=(), extremes=None)
+        theirs, ours = self._source.counts(for_all, 1), observed.counts(for_all, 1)
+        self._report.compared, self.held = (sum(counts[0] or 0 for counts in side.values()) for side in (theirs, ours))
+        self._measure = replace(self._measure, axis=Axis("nothing"))
+        return [Span(0, 1)]
+
     def _doubtful(self, observed: Observed, spans: Sequence[Span]) -> pa.Table:
         """The keys of rows that stand on one side only, in the spans."""
         none = pa.schema([self._schema.field(name) for name in self._table.keys]).empty_table()
         parts = [none]
-        for some in _at_once(_merged(spans)):
+        for some in _at_once(merged(spans)):
             rows = self._rows(self._source.inside(self._measure.axis, some))
             keys, read = observed.doubtful(self._measure.axis, some, rows, self._schema)
             parts.append(keys.cast(none.schema))
@@ -255,41 +282,19 @@ class _Comparison:
 
     def _rows(self, condition: exp.Expr) -> Iterator[pa.RecordBatch]:
         self._report.statements += 1
-        return self._lake.while_on(self._database.read(self._what, self._window, only=condition))
+        rows = self._lake.while_on(self._database.read(self._what, self._window, only=condition))
+        return without_erased(self._lake, self._table.name, rows, self._report)
 
 
 def _widened(what: Described, agreed: Agreement) -> dict[str, tuple[SourceColumn, DataType]]:
     """The read's columns, as the types of bronze where these are wider: both sides write one text of a value, and read it alike."""
     found = dict(what.columns)
-    for name, (column, _) in what.columns.items():
+    for name, (column, _) in ((name, pair) for name, pair in what.columns.items() if name not in what.hidden):
         before = agreed.there.field(name).type if name in agreed.there.names else None
         kind = lake_type(before) if before is not None and joined(before, agreed.source.field(name).type) == before else None
         if kind is not None:
             found[name] = (column, kind)
     return found
-
-
-def _unequal(theirs: Mapping[int, Counts], ours: Mapping[int, Counts]) -> Iterator[tuple[int, int, int]]:
-    """The bases whose counts differ, each with how many rows the source has more and how many the longer side has."""
-    for base in sorted(theirs.keys() | ours.keys()):
-        left, right = theirs.get(base), ours.get(base)
-        if left != right:
-            rows = [0 if counts is None else counts[0] or 0 for counts in (left, right)]
-            yield base, rows[0] - rows[1], max(rows)
-
-
-def _merged(spans: Sequence[Span]) -> Iterator[Span]:
-    """The same places in as few spans as can be; they are sorted."""
-    open_: Span | None = None
-    for span in spans:
-        if open_ is not None and span.low <= open_.high:
-            open_ = Span(open_.low, max(open_.high, span.high))
-            continue
-        if open_ is not None:
-            yield open_
-        open_ = span
-    if open_ is not None:
-        yield open_
 
 
 def _at_once(spans: Iterator[Span]) -> Iterator[list[Span]]:

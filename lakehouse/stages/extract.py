@@ -13,7 +13,10 @@ from lakehouse.model.cursor import TIMES, with_type
 from lakehouse.model.extraction import Extraction
 from lakehouse.model.run import Cursor, Odd, Window
 from lakehouse.model.types import INTEGERS
+from lakehouse.quality.deviations import deviations, require_as_declared
+from lakehouse.quality.suppression import without_erased
 from lakehouse.transform import kernels
+from lakehouse.transform.custody import marks, out_of_step
 from lakehouse.transform.cut import odd_from, sorted_out
 from lakehouse.transform.tombstones import shown
 from lakehouse.transform.unseen import tuples
@@ -24,7 +27,8 @@ if TYPE_CHECKING:
 
     from lakehouse.lake import Lake
     from lakehouse.model.table import Table
-    from lakehouse.sources.database import Database, Described
+    from lakehouse.sources.database import Database
+    from lakehouse.sources.described import Described
     from lakehouse.sources.tracking import Tracked
 
 
@@ -44,18 +48,24 @@ def extract(lake: Lake, table: Table, *, full_refresh: bool = False, past: Windo
     Raises:
         UsageError: The connection is not set up, or the past window does not fit the cursor.
         SourceError: The source refuses or does not answer.
-        ContractError: A column is missing, or the cursor's type cannot be one.
+        ContractError: A column is missing, the cursor's type cannot be one, or bronze is protected otherwise than the table's file says.
         QualityError: A row's cursor is odd, and the table's policy is to stop.
     """
     database = lake.database(table.source)
     what = database.describe(table)
+    turned = deviations(lake, table)
+    if turned and not full_refresh:
+        raise out_of_step(table, turned)
     extracted_at = _observed_at(lake, table)
     window = _window(lake, database, what, past, full_refresh=full_refresh) if table.cursor else Window()
     extraction = Extraction(table, what.types, window, extracted_at, iter(()), whole=full_refresh, past=past is not None)
+    extraction.anew = bool(turned)
+    if what.protection or turned:
+        extraction.numbers |= marks(what.protection, turned)
     extraction.complete = table.mode == "snapshot" and lake.sample is None
     extraction.replaces = table.replace_partitions if lake.sample is None else ()
     rows = _changed(lake, database, what, extraction) if table.mode == "change_tracking" else database.read(what, window)
-    extraction.stream = _observed(lake.while_on(rows), extraction)
+    extraction.stream = _observed(without_erased(lake, table.name, lake.while_on(rows), extraction), extraction)
     lake.extractions[table.name] = extraction
     return extraction
 
@@ -65,17 +75,19 @@ def reread(lake: Lake, table: Table, keys: pa.Table) -> Extraction:
 
     Raises:
         SourceError: The source refuses or does not answer.
+        ContractError: Bronze is protected otherwise than the table's file says.
         QualityError: A row has no sequence.
     """
     from lakehouse.sources.measure import Measured  # noqa: PLC0415  the driver is loaded where rows are read
 
     database = lake.database(table.source)
     what = database.describe(table)
+    require_as_declared(lake, table)
     window = Window(odd=None if table.odd_cursors == "stop" else Odd(odd_from(lake.now(), what.cursor.kind.name, table.cursor_zone)))
     extraction = Extraction(table, what.types, window, _observed_at(lake, table), iter(()), keys=keys.num_rows, step="heal")
     named = Measured(database, what).having(keys)
     rows = (batch for condition, some in named for batch in _having(database.read(what, window, only=condition), some))
-    extraction.stream = _observed(lake.while_on(rows), extraction)
+    extraction.stream = _observed(without_erased(lake, table.name, lake.while_on(rows), extraction), extraction)
     return extraction
 
 

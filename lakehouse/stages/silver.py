@@ -2,45 +2,43 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 import polars as pl
 import pyarrow as pa
 
-from lakehouse.layout import BATCH, DEFINITION, EXTRACTED_AT, FAILED_CHECKS, OP, ROW_HASH, RUN_ID, TRUNCATE, consumed
+from lakehouse.layout import DEFINITION, EXTRACTED_AT, FAILED_CHECKS, OP, REPAIRED, ROW_HASH, RUN_ID, TRUNCATE, consumed
 from lakehouse.model.run import Commit, Step
+from lakehouse.quality.corrections import Corrections, source
+from lakehouse.quality.deviations import require_as_declared
 from lakehouse.quality.judging import Quality, counts_after, failed, require_none_stops, taken, world_of
+from lakehouse.quality.planned import planned
 from lakehouse.quality.rejects import OutOfStepError, Rejects
 from lakehouse.storage.frames import to_batches
-from lakehouse.transform.fold import difference, row_hash
-from lakehouse.transform.rejects import SCHEMA, frame
-from lakehouse.transform.rowwise import TECHNICAL, Rowwise
+from lakehouse.storage.rewriting import PLACED
+from lakehouse.transform.corrected import POINTERS, Rows
+from lakehouse.transform.custody import silver_marks
+from lakehouse.transform.fold import difference
+from lakehouse.transform.rejects import SCHEMA, dropped, frame
+from lakehouse.transform.rowwise import Rowwise
 from lakehouse.transform.spans import Spans
+from lakehouse.transform.touched import Touched
 from lakehouse.transform.versions import Versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from lakehouse.lake import Lake
+    from lakehouse.model.correction import Correction
     from lakehouse.model.table import Table as Metadata
     from lakehouse.quality.judging import World
     from lakehouse.storage.delta import Table
-
-    Above = Callable[[int], pl.LazyFrame]
+    from lakehouse.transform.protection import Protection
 
 _BYTES_A_VALUE = 24
 _FOLD_COPIES = 6
 NONE = frame(SCHEMA)
-
-
-@dataclass(frozen=True, slots=True)
-class Built:
-    """What silver is of some rows of bronze: its `rows`, and the `rejects` among what came."""
-
-    rows: pl.DataFrame
-    rejects: pl.DataFrame
 
 
 def fold(lake: Lake, metadata: Metadata, *, rebuild: bool = False) -> Step:
@@ -67,19 +65,24 @@ def _fold(lake: Lake, metadata: Metadata, *, rebuild: bool) -> Step:
     due = lake.behind("silver", name) is not None
     if bronze is None or not (due or rebuild):
         return step
-    with _Folding(metadata, bronze.schema, lambda above: _rows_above(bronze, above), world_of(lake)) as folding:
-        _bring_up(lake, step, folding, silver, rebuild=rebuild)
+    require_as_declared(lake, metadata)
+    corrections = Corrections(lake, name, bronze, silver)
+    with Folding(metadata, bronze.schema, corrections.rows, world_of(lake), protection=lake.protection(metadata)) as folding:
+        _bring_up(lake, step, folding, silver, corrections, rebuild=rebuild)
     return step
 
 
-def _bring_up(lake: Lake, step: Step, folding: _Folding, silver: Table | None, *, rebuild: bool) -> None:
-    name, roles, quality = step.table, folding.roles, folding.quality
+def _bring_up(lake: Lake, step: Step, folding: Folding, silver: Table | None, corrections: Corrections, *, rebuild: bool) -> None:
+    name, roles, quality, metadata = step.table, folding.roles, folding.quality, lake.catalog.tables[step.table]
     rejects = Rejects(lake, name, silver)
     numbers = {consumed(*pair): table.batch for pair, table in lake.inputs("silver", name).items() if table is not None}
-    numbers[DEFINITION] = lake.catalog.definition(name)
+    numbers |= {DEFINITION: lake.catalog.definition(name), **corrections.numbers}
+    numbers |= silver_marks(metadata, folding.protection, lake.catalog.keys, silver)
     done = 0 if silver is None else silver.number(consumed("bronze", name)) or 0
     whole = rebuild or silver is None or silver.number(DEFINITION) != numbers[DEFINITION]
     whole = whole or silver is None or not roles.schema.equals(silver.schema) or not rejects.in_step()
+    touched = Touched() if whole or corrections.moved.is_empty else folding.touched(corrections)
+    whole = whole or touched.all
     new = folding.versions(above=0 if whole else done, hashed=False)
     if roles.keys:
         new = new if whole else roles.with_hashes(new.collect()).lazy()
@@ -93,10 +96,11 @@ def _bring_up(lake: Lake, step: Step, folding: _Folding, silver: Table | None, *
         step.failed_checks, step.rows_in = failed(found), quality.rows
         step.rejected, step.dropped = quality.rejected + quality.newly_withheld(0 if whole else done), quality.dropped
         new_ = quality.listed(folding.pointing(above=0 if whole else done)) if quality.rejected else NONE
-        own = rejects.write(numbers, new_, quality.pointers(folding.pointing), whole=whole)
-        own |= counts_after(silver, quality, whole=whole)
+        listed = pl.concat([new_, touched.rejects])
+        own = rejects.write(numbers, listed, quality.pointers(folding.pointing), whole=whole, moved=touched.moved)
+        own |= touched.counted(counts_after(silver, quality, whole=whole)) | folding.repaired(corrections)
         before = None if whole or silver is None else silver.number(roles.sequence_id)
-        if greatest := [each for each in (before, quality.greatest) if each is not None]:
+        if greatest := [each for each in (before, quality.greatest, touched.greatest) if each is not None]:
             own[roles.sequence_id] = max(greatest)
         facts = {"rows_in": step.rows_in, "rejected": step.rejected, "dropped": step.dropped, "failed_checks": step.failed_checks}
         return Commit(lake.run_id, "silver", {**numbers, **own, FAILED_CHECKS: len(step.failed_checks)}, facts)
@@ -111,9 +115,32 @@ def _bring_up(lake: Lake, step: Step, folding: _Folding, silver: Table | None, *
         if not step.rows_out:
             table.mark(commit())
     else:
-        gone, came = folding.change(table, new, rejects.rows() if quality.withholds else NONE)
+        gone, came = folding.change(table, new, rejects.rows() if quality.withholds else NONE, touched.keys)
         step.rows_out = _apply(table, gone, came, roles.identity, commit())
+    if whole:
+        table.hide(Commit(lake.run_id, "silver"))
     step.status, step.version = "success", table.version
+    step.open_rejects = rejects.waiting(metadata.open_rejects)
+    step.owner = metadata.owner if step.open_rejects else None
+
+
+def judge(lake: Lake, metadata: Metadata, said: Sequence[Correction]) -> pl.DataFrame:
+    """What of the rows that corrections speak of silver would still not take if they stood, as rejects; nothing is written.
+
+    Raises:
+        ModelError: A condition of the table names what is not there, or breaks at a value.
+    """
+    bronze, silver = lake.table("bronze", metadata.name), lake.table("silver", metadata.name)
+    if bronze is None or silver is None:
+        return NONE
+    corrections = Corrections(lake, metadata.name, bronze, silver, said)
+    with Folding(metadata, bronze.schema, corrections.rows, world_of(lake)) as folding:
+        left = folding.left(corrections)
+        if folding.quality.withholds:
+            for _ in folding.built(Spans(tuple(folding.roles.keys))):
+                pass
+            left = pl.concat([left, folding.quality.pointers(folding.pointing)])
+    return left.join(corrections.proposed, on=POINTERS.names, how="semi")
 
 
 def require_fresh(lake: Lake, metadata: Metadata) -> None:
@@ -125,44 +152,11 @@ def require_fresh(lake: Lake, metadata: Metadata) -> None:
     bronze, silver = lake.table("bronze", metadata.name), lake.table("silver", metadata.name)
     if bronze is None or silver is None:
         return
-    with _Folding(metadata, bronze.schema, lambda above: _rows_above(bronze, above), world_of(lake), only=("freshness",)) as folding:
+    protection = lake.protection(metadata)
+    with Folding(metadata, bronze.schema, Rows(source(bronze)), world_of(lake), only=("freshness",), protection=protection) as folding:
         folding.quality.show_standing(silver, NONE)
         found = lake.findings[metadata.name] = folding.quality.findings()
         require_none_stops(found, f"silver.{metadata.name}")
-
-
-def fold_in_memory(metadata: Metadata, bronze: pl.DataFrame, world: World) -> Built:
-    """What silver is of these rows of bronze, by the very path that a run in the lake takes; for tests of people and of properties.
-
-    Args:
-        metadata: The table.
-        bronze: Its rows: the source's columns, and of the lake's own `_batch`, `_run_id`, `_extracted_at`, `_op` those that matter;
-            without them all rows came with batch 1, at the beginning of 1970, as the source showed them.
-        world: What its rules look at, and what opens a session of the SQL engine where the table needs one.
-
-    Raises:
-        QualityError: A rule would hold the commit back.
-        ModelError: A condition of the table names what is not there, or breaks at a value.
-    """
-    stamps = {
-        BATCH: pl.lit(1, pl.Int64),
-        RUN_ID: pl.lit(""),
-        EXTRACTED_AT: pl.lit(datetime(1970, 1, 1, tzinfo=UTC)).dt.cast_time_unit("us"),
-    }
-    bronze = bronze.with_columns(stamp.alias(name) for name, stamp in stamps.items() if name not in bronze.columns)
-    schema = pa.schema(bronze.clear().to_arrow(compat_level=pl.CompatLevel.oldest()).schema)
-    with _Folding(metadata, schema, lambda above: bronze.lazy().filter(pl.col(BATCH) > above), world) as folding:
-        quality = folding.quality
-        quality.count(folding.versions())
-        rows = pl.concat(folding.built(Spans(tuple(folding.roles.keys))))
-        require_none_stops(quality.findings(), f"silver.{metadata.name}")
-        rejects = pl.concat([quality.listed(folding.pointing()), quality.pointers(folding.pointing)])
-        return Built(rows.select(folding.roles.schema.names), rejects)
-
-
-def _rows_above(bronze: Table, batch: int) -> pl.LazyFrame:
-    files = [file for file in bronze.files() if file.greatest.get(BATCH, batch + 1) > batch]
-    return bronze.scan(files).filter(pl.col(BATCH) > batch)
 
 
 def _apply(silver: Table, gone: pl.DataFrame, came: pl.DataFrame, identity: list[str], commit: Commit) -> int:
@@ -173,19 +167,22 @@ def _apply(silver: Table, gone: pl.DataFrame, came: pl.DataFrame, identity: list
     return came.height
 
 
-class _Folding:
-    """How one table is folded, over rows of bronze wherever they are.
-
-    Attributes:
-        roles: Which of its columns plays which role.
-        quality: Its rules at work.
-    """
+class Folding:
+    """How one table is folded, over rows of bronze wherever they are; its `roles`, its rules as `quality`, and its `protection`."""
 
     def __init__(
-        self, metadata: Metadata, bronze: pa.Schema, above: Callable[[int], pl.LazyFrame], world: World, only: Sequence[str] = ()
+        self,
+        metadata: Metadata,
+        bronze: pa.Schema,
+        rows: Rows,
+        world: World,
+        *,
+        protection: Protection | None = None,
+        only: Sequence[str] = (),
     ) -> None:
-        """Take the schema of bronze, what gives its rows with a batch above a number, what rules look at, and the kinds of rules (all)."""
-        self._metadata, self._bronze, self._above, self._engine = metadata, bronze, above, world.engine
+        """Take the schema of bronze, its rows, what rules look at, and the kinds of rules (all)."""
+        self.metadata, self._bronze, self._rows, self._engine = metadata, bronze, rows, world.engine
+        self.protection, self._sealed = protection, protection.sealed if protection else ()
         self._rowwise = Rowwise(metadata, bronze)
         self.roles = Versions(metadata, self._rowwise)
         self.quality = Quality(metadata, self.roles, world, only)
@@ -200,7 +197,7 @@ class _Folding:
 
     def versions(self, above: int = 0, *, hashed: bool = True) -> pl.LazyFrame:
         """The bronze rows of later batches as versions, each with the reason against it, as `_reason`."""
-        return self.roles.of(self._through(self._above(above), self._rowwise), self.quality.reason, hashed=hashed)
+        return self.roles.of(self._planned(self._rows.above(above)), self.quality.reason, hashed=hashed)
 
     def taken(self) -> pl.LazyFrame:
         """All versions that no rule keeps out, as the fold takes them."""
@@ -208,51 +205,54 @@ class _Folding:
 
     def taken_of(self, keys: pl.DataFrame) -> pl.LazyFrame:
         """Those of these keys; where silver writes keys as bronze does, no other row is cleaned and judged for it."""
-        own, silver = list(self._metadata.keys), list(self.roles.keys)
-        if not (self._rowwise.needed and self._rowwise.keeps_keys):
+        own, silver = list(self.metadata.keys), list(self.roles.keys)
+        if not self._rowwise.keeps_keys or set(own) & set(self._sealed):
             return self.taken().join(keys.lazy(), on=silver, how="semi")
-        rows = self._above(0).join(keys.lazy(), left_on=own, right_on=silver, how="semi")
-        return taken(self.roles.of(self._through(rows, self._rowwise), self.quality.reason))
+        rows = self._rows.where(lambda rows: rows.join(keys.lazy(), left_on=own, right_on=silver, how="semi"))
+        return taken(self.roles.of(self._planned(rows), self.quality.reason))
 
     def pointing(self, batches: Sequence[int] | None = None, above: int = 0) -> pl.LazyFrame:
         """The versions (of some batches) with the reasons against them and what points to their rows in bronze."""
-        own = [name for name in self._bronze.names if name not in TECHNICAL]
-        rows = self._above(above) if batches is None else self._above(min(batches, default=0) - 1).filter(pl.col(BATCH).is_in(batches))
-        hashed = rows.with_columns(row_hash(rows.collect_schema(), own).alias(ROW_HASH))
-        plan = Rowwise(self._metadata, self._bronze.append(pa.field(ROW_HASH, pa.string())))
-        return self.roles.of(self._through(hashed, plan), self.quality.reason, (RUN_ID, EXTRACTED_AT, ROW_HASH))
+        return self._judged(self._rows.above(above, hashed=True) if batches is None else self._rows.of_batches(batches))
 
-    def _through(self, rows: pl.LazyFrame, plan: Rowwise) -> pl.LazyFrame:
-        """The rows as a row-wise plan gives them, chunk by chunk.
+    def _judged(self, pointed: pl.LazyFrame) -> pl.LazyFrame:
+        """Rows of bronze with `_row_hash`, as versions with the reasons against them and what points to them."""
+        plan = Rowwise(self.metadata, self._bronze.append(pa.field(ROW_HASH, pa.string())))
+        return self.roles.of(self._planned(pointed, plan), self.quality.reason, (RUN_ID, EXTRACTED_AT, ROW_HASH))
 
-        Raises:
-            ModelError: A condition names what is not there, or breaks at a value.
-        """
-        if not plan.needed:
-            return rows
-        where = f"metadata/tables/{self._metadata.source}/{self._metadata.name}.yml: {plan.words}"
-        schema = pl.DataFrame(pl.from_arrow(plan.schema.empty_table())).schema
+    def _planned(self, rows: pl.LazyFrame, plan: Rowwise | None = None) -> pl.LazyFrame:
+        """Rows of bronze, opened where they are sealed, as the row-wise plan gives them."""
+        if self.protection is not None and self._sealed:
+            rows = self.protection.opening(rows)
+        return planned(rows, plan or self._rowwise, self._engine)
 
-        def planned(part: pl.DataFrame) -> pl.DataFrame:
-            with self._engine() as engine:
-                engine.stream("rows_of_bronze", plan.bronze, iter(to_batches(part, plan.bronze)))
-                engine.model("_planned", plan.query("rows_of_bronze"), where, "a condition")
-                found = pl.DataFrame(pl.from_arrow(engine.rows("select * from _planned")))
-            return found.select(pl.col(name).cast(kind) for name, kind in schema.items())
+    def left(self, corrections: Corrections) -> pl.DataFrame:
+        """Those of the rows that moved which are not taken, as rejects; rows that a rule drops are among them."""
+        judged = self._judged(corrections.states[1])
+        return pl.concat([self.quality.listed(judged), dropped(judged)])
 
-        planned(pl.DataFrame(pl.from_arrow(plan.bronze.empty_table())))  # else the engine around it would hide the error
-        return rows.map_batches(planned, projection_pushdown=False, schema=schema, streamable=True)
+    def repaired(self, corrections: Corrections) -> dict[str, int]:
+        """The number, for silver's commit, of the rows that it takes since a person fixed them; none where nobody ever did."""
+        fixed = corrections.now.standing_mended
+        return {REPAIRED: int(taken(self._judged(fixed.lazy())).select(pl.len()).collect().item())} if fixed.width > len(POINTERS) else {}
+
+    def touched(self, corrections: Corrections) -> Touched:
+        """What the corrections that silver has not consumed yet touch of that which it has."""
+        if self.roles.ending or not self.roles.keys:
+            return Touched(all=True)
+        before, now = (self._judged(rows) for rows in corrections.states)
+        return Touched.between(before, now, self.roles.keys, corrections.moved, self.quality.listed(now))
 
     def reaches_all(self, new: pl.LazyFrame) -> bool:
         """Whether the new versions can end other keys than their own."""
         if not self.roles.ending:
             return False
         told = taken(new)
-        return self._metadata.snapshot_column is not None or told.filter(pl.col(OP) == TRUNCATE).select(pl.len()).collect().item() > 0
+        return self.metadata.snapshot_column is not None or told.filter(pl.col(OP) == TRUNCATE).select(pl.len()).collect().item() > 0
 
     def count(self) -> int:
         """How many rows bronze has."""
-        return int(self._above(0).select(pl.len()).collect().item())
+        return int(self._rows.above().select(pl.len()).collect().item())
 
     def appended(self, new: pl.LazyFrame) -> Iterator[pa.RecordBatch]:
         """The rows of a table without keys, judged, as they stream by."""
@@ -301,16 +301,24 @@ class _Folding:
             self.quality.publish(rows)
             yield rows
 
-    def change(self, silver: Table, new: pl.LazyFrame, rejects: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def change(self, silver: Table, new: pl.LazyFrame, rejects: pl.DataFrame, touched: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """What the new versions change: (identities to take out, rows to put in).
 
         Versions above all that was consumed extend the open row of their key; a key with any other is folded again from all its
-        bronze rows, as are those that were withheld so far, which `rejects` point to, and all where what stands never decides.
+        bronze rows, as are those that were withheld so far, which `rejects` point to, those that corrections touch, and all where
+        what stands never decides.
         """
         roles, came = self.roles, taken(new).collect()
-        late = came.select(roles.keys).unique() if roles.again else roles.undecided(came, silver.scan(), silver.number(roles.sequence_id))
+        late = came.select(roles.keys).unique() if roles.again else roles.undecided(came, silver.scan, silver.number(roles.sequence_id))
         if not rejects.is_empty():
             late = pl.concat([late, self.quality.pointed(rejects, self.pointing).select(late.columns)]).unique()
+        if touched.height:
+            late = pl.concat([late, touched.select(late.columns)]).unique()
+        if late.is_empty() and not self.quality.judges_table:
+            found = roles.extend(came, partial(silver.lookup, current=roles.history, placed=True), PLACED)
+            if found is not None:
+                self.quality.publish(found[1])
+                return found
         again = self.taken_of(late) if late.height else came.clear().lazy()
         ahead = came.join(late, on=roles.keys, how="anti")
         standing = silver.lookup(ahead.select(roles.keys).unique(), current=roles.history)

@@ -9,8 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Field
-from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake import DeltaTable, Field
 from deltalake.transaction import AddAction, RemoveAction
 from obstore.exceptions import BaseError
 
@@ -20,9 +19,10 @@ from lakehouse.storage.commits import Written, conflict, is_overtaken, propertie
 from lakehouse.storage.files import LiveFile, live_files
 from lakehouse.storage.parquet import CHECKSUM, WrittenFile, read_file, write_each, write_files
 from lakehouse.storage.refusal import reading, reason
+from lakehouse.storage.seen import Seen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import polars as pl
 
@@ -30,13 +30,10 @@ if TYPE_CHECKING:
     from lakehouse.storage.effects import Effects
     from lakehouse.storage.leases import Turn
     from lakehouse.storage.place import Place
-    from lakehouse.storage.rewriting import Found
 
 Rows = TypeVar("Rows", pa.RecordBatch, pa.Table)
-CONFIGURATION: Mapping[str, str | None] = {
-    "delta.enableExpiredLogCleanup": "false",
-    "delta.checkpointInterval": "10",  # opening a table and asking it for a number read every commit since the last checkpoint
-}
+BOUNDED = "delta.dataSkippingStatsColumns"
+"""The property that lists the columns of which a writer may keep statistics."""
 
 
 class Table:
@@ -48,14 +45,23 @@ class Table:
         name: `layer.table`, for messages.
     """
 
-    def __init__(self, place: Place, name: str, delta: DeltaTable, options: dict[str, str], *, effects: Effects, turn: Turn | None) -> None:
-        """Keep a table opened with these options; use `open_table` or `create_table`."""
+    def __init__(
+        self,
+        place: Place,
+        name: str,
+        delta: DeltaTable,
+        options: dict[str, str],
+        *,
+        effects: Effects,
+        turn: Turn | None,
+        hidden: frozenset[str] = frozenset(),
+    ) -> None:
+        """Keep a table opened with these options; use `open_table` or `create_table`. No statistics tell of `hidden` columns."""
         self.uri, self.place, self.name = place.uri, place.path, name
         self._home, self._handle, self._options, self._effects = place, delta, options, effects
-        self._numbers: dict[str, int | None] = {}
-        self._turn = turn
+        self._turn, self._hidden = turn, hidden
         self._written = Written()
-        self._found: list[Found] = []
+        self._seen = Seen(delta)
 
     @property
     def _delta(self) -> DeltaTable:
@@ -67,14 +73,25 @@ class Table:
         return self._handle
 
     @property
+    def _current(self) -> Seen:
+        """What was read of it at this version; of a handle that was opened again nothing yet."""
+        self._seen = self._seen if self._seen.delta is self._delta else Seen(self._handle)
+        return self._seen
+
+    @property
     def version(self) -> int:
         """The Delta version that this handle reads."""
         return self._delta.version()
 
     @property
+    def identity(self) -> str:
+        """What tells this table from another one that is made anew at its place."""
+        return str(self._delta.metadata().id)
+
+    @property
     def schema(self) -> pa.Schema:
         """The table's Arrow schema."""
-        return pa.schema(self._delta.schema().to_arrow())
+        return self._current.schema
 
     @property
     def batch(self) -> int:
@@ -83,11 +100,8 @@ class Table:
 
     def number(self, app_id: str) -> int | None:
         """The number that the last commit with this app transaction gave it."""
-        if app_id not in self._numbers:
-            with reading(self.name):
-                found = self._delta.transaction_version(app_id)
-            self._numbers[app_id] = None if found is None else int(found)
-        return self._numbers[app_id]
+        with reading(self.name):
+            return self._current.number(app_id)
 
     def refresh(self) -> None:
         """Read on to the newest version.
@@ -97,13 +111,12 @@ class Table:
         """
         with reading(self.name):
             self._delta.update_incremental()
-        self._numbers.clear()
-        self._found.clear()
+        self._seen = Seen(self._handle)
 
     def files(self, bounds: Iterable[str] | None = None) -> list[LiveFile]:
         """The table's data files at this version, with the bounds of these columns; by default of all."""
         with reading(self.name):
-            actions = pa.table(self._delta.get_add_actions(flatten=True))
+            actions = self._current.actions()
         shown = self.schema if bounds is None else [self.schema.field(name) for name in set(bounds)]
         return live_files(actions, self.place, shown)
 
@@ -126,14 +139,8 @@ class Table:
         schema = pl.Schema(pl.from_arrow(self.schema.empty_table()).schema)  # type: ignore[union-attr]  # a table gives a frame
         if not chosen:
             return pl.LazyFrame(schema=schema if paths_as is None else {**schema, paths_as: pl.String()})
-        return pl.scan_parquet(
-            chosen,
-            schema=schema,
-            missing_columns="insert",
-            include_file_paths=paths_as,
-            glob=False,
-            **self._home.scanning(),
-        )
+        reached = self._home.scanning()
+        return pl.scan_parquet(chosen, schema=schema, missing_columns="insert", include_file_paths=paths_as, glob=False, **reached)
 
     def read(self, files: Iterable[LiveFile]) -> pa.Table:
         """The rows of some of its files with the table's own columns and types; for small ones, since all are held.
@@ -146,11 +153,8 @@ class Table:
             try:
                 rows.append(read_file(self._home.store(), file.path, schema))
             except (BaseError, OSError, pa.ArrowException) as exc:
-                raise StorageError(
-                    f"a data file cannot be read: {reason(exc)}",
-                    where=f"{self.name}: {file.path}",
-                    next_step="Restore it from a copy.",
-                ) from exc
+                where = f"{self.name}: {file.path}"
+                raise StorageError(f"a data file cannot be read: {reason(exc)}", where=where, next_step="Restore it from a copy.") from exc
         return pa.concat_tables(rows) if rows else schema.empty_table()
 
     def history(self, limit: int | None = None) -> list[dict[str, Any]]:
@@ -164,7 +168,7 @@ class Table:
         Raises:
             ConflictError: Another writer committed since this handle read the table.
         """
-        written = write_files(self._home, self.schema, self._led(batches), self._effects, self.name)
+        written = write_files(self._home, self.schema, self._led(batches), self._effects, self.name, hidden=self._hidden)
         if written:
             self._commit(commit(), written, [], "append")
         return sum(file.rows for file in written)
@@ -175,7 +179,7 @@ class Table:
 
         shape = self.schema if schema is None else schema
         self._take_turn()
-        written = write_each(self._home, apart(shape, batches), self._effects, self.name)
+        written = write_each(self._home, apart(shape, batches), self._effects, self.name, hidden=self._hidden)
         self._commit(commit(), written, [], "replace", shape)
         return sum(file.rows for file in written)
 
@@ -200,6 +204,15 @@ class Table:
                 self._settle(act, commit, batch)
                 self._require_alone(batch)
 
+    def hide(self, commit: Commit) -> None:
+        """Let no writer keep statistics of the hidden columns, one commit; nothing where that is said already."""
+        said = self._delta.metadata().configuration.get(BOUNDED)
+        if self._hidden and (said is None or self._hidden & set(said.split(","))):
+            batch, shown = self.batch + 1, ",".join(name for name in self.schema.names if name not in self._hidden)
+            carried = properties(commit, batch, {"change": "hide statistics"})
+            act = partial(self._delta.alter.set_table_properties, {BOUNDED: shown}, commit_properties=carried)
+            self._settle(act, commit, batch)
+
     def _require_alone(self, batch: int) -> None:
         """After a step's first commit: what it still plans was made for this table, not for one that another run went on with."""
         if self.batch != batch:
@@ -209,29 +222,30 @@ class Table:
         """Commit numbers without rows."""
         self._commit(commit, [], [], "mark")
 
-    def lookup(self, keys: pl.DataFrame, *, current: bool = False) -> pl.DataFrame:
-        """The rows with one of these keys (distinct, none NULL), of a history on request only the current ones, whole; in no order.
+    def lookup(
+        self, keys: pl.DataFrame, columns: Sequence[str] | None = None, *, current: bool = False, placed: bool = False
+    ) -> pl.DataFrame:
+        """Columns (all) of the rows with one of these keys (distinct, none NULL), of a history on request only the current ones; unordered.
 
-        An `apply` at the same version that takes out rows among all that were looked up does not search for them again.
+        They come with `rewriting.PLACED` if `placed`. An `apply` at this version that takes out some of them does not search for them.
         """
-        from lakehouse.storage.rewriting import PATH, look_up  # noqa: PLC0415  as in `scan`
+        from lakehouse.storage.rewriting import PLACED, look_up  # noqa: PLC0415  as in `scan`
 
-        found = look_up(self, keys, current=current)
-        self._found.append(found)
-        return found.rows.drop(PATH)
+        found = look_up(self, keys, columns, current=current)
+        self._current.found.append(found)
+        return found.rows if placed else found.rows.drop(PLACED)
 
     def apply(self, gone: pl.DataFrame, came: pl.DataFrame, match: Sequence[str], commit: Commit) -> int:
         """Take out the rows whose `match` columns stand in `gone` and add `came`, in one commit; how many files it rewrote.
 
-        `storage/rewriting.py` chooses how, and the commit's facts say what it chose. NULL matches NULL.
+        `storage/rewriting.py` chooses how, and the commit's facts say what it chose. NULL matches NULL; `placed` rows are not searched.
         """
         from lakehouse.storage.rewriting import plan, sections  # noqa: PLC0415  as in `scan`
 
         self._take_turn()
-        lost = gone.select(list(match)).unique()
-        chosen = plan(self, lost, self._found)
-        tables = sections(self, chosen, lost, came)
-        written = write_each(self._home, self._led(tables), self._effects, self.name)
+        chosen = plan(self, gone, match, self._current.found)
+        tables = sections(self, chosen, came)
+        written = write_each(self._home, self._led(tables), self._effects, self.name, hidden=self._hidden)
         commit = replace(commit, facts={**commit.facts, "rewriting": chosen.facts})
         self._commit(commit, written, chosen.removed, "apply")
         return len(chosen.touched)
@@ -289,60 +303,3 @@ class Table:
         if self._turn is not None:
             self._turn.give_back()
         self.refresh()
-
-
-def open_table(place: Place, name: str, effects: Effects, turn: Turn | None = None) -> Table | None:
-    """A handle on the table at a place, or None where there is none; with a `turn` one run at a time writes it.
-
-    Raises:
-        StorageError: There is one, but it cannot be read, or the place can never be reached.
-    """
-    place.require_there()
-    try:
-        options = place.options()
-        return Table(place, name, DeltaTable(place.uri, storage_options=options or None), options, effects=effects, turn=turn)
-    except TableNotFoundError:
-        return None
-    except (DeltaError, OSError) as exc:
-        raise StorageError(
-            f"the table cannot be opened: {reason(exc)}",
-            where=name,
-            next_step="Look at its _delta_log folder.",
-        ) from exc
-
-
-def create_table(place: Place, name: str, schema: pa.Schema, effects: Effects, turn: Turn | None = None) -> Table:
-    """A new empty table; where another run made it first and wrote nothing yet, that one. With a `turn` one run at a time writes it.
-
-    Raises:
-        ConflictError: Another run made it and wrote rows, which the caller has not seen.
-    """
-    place.make()
-    if turn is not None:
-        turn.take()
-    options = place.options()
-
-    def make() -> DeltaTable:
-        made = DeltaTable.create(
-            place.uri,
-            schema,
-            mode="error",
-            configuration=CONFIGURATION,
-            storage_options=options or None,
-            commit_properties=CommitProperties(max_commit_retries=0),  # else a second one is committed upon the first
-        )
-        place.settle_commit(0)
-        return made
-
-    try:
-        delta = effects.do(f"create {name}", make)
-    except (DeltaError, OSError) as exc:
-        found = open_table(place, name, effects, turn)
-        if found is None:
-            raise StorageError(
-                f"the table cannot be made: {reason(exc)}", where=name, next_step="See that the lake can be written, then run again."
-            ) from exc
-        if found.batch:
-            raise conflict(name) from exc
-        return found
-    return Table(place, name, delta, options, effects=effects, turn=turn)

@@ -38,8 +38,28 @@ class Folder:
         """A store of the files below it."""
         return LocalStore(self.path, mkdir=True)
 
+    def writer(self, name: str) -> NewFile:
+        """A new file in it, without the copies that a store's writer makes: they take a fifth of the time of a Parquet file."""
+        return NewFile(Path(self.path, name))
+
     def require_there(self) -> None:
         """A folder that is not there is made by the first table in it."""
+
+    def names(self) -> list[str]:
+        """The names of the files directly in it; none where it is not there.
+
+        Raises:
+            StorageError: It cannot be listed.
+        """
+        try:
+            with os.scandir(self.path) as entries:
+                return [entry.name for entry in entries if entry.is_file()]
+        except FileNotFoundError:
+            return []
+        except OSError as exc:
+            raise StorageError(
+                f"the folder cannot be listed: {exc.strerror}", where=self.path, next_step="Grant the right, or set LAKEHOUSE_LAKE."
+            ) from exc
 
     def make(self) -> None:
         """Make the folder and those above it, so that all of their names last.
@@ -79,6 +99,31 @@ class Folder:
         _sync_folder(log)
         if version == 0:
             _sync_folder(log.parent)
+
+
+class NewFile:
+    """A file that takes bytes; one that is not closed, since its rows broke off, is given up as it is, and no commit names it."""
+
+    def __init__(self, path: Path) -> None:
+        """Make it.
+
+        Raises:
+            OSError: There is one of that name, or it cannot be made.
+        """
+        self._file = path.open("xb")
+
+    def write(self, data: memoryview, /) -> None:
+        """Add bytes."""
+        self._file.write(data)
+
+    def close(self) -> None:
+        """Make it whole."""
+        self._file.close()
+
+    def __del__(self) -> None:
+        """Give it up where it is open."""
+        with contextlib.suppress(AttributeError, OSError):
+            self._file.close()
 
 
 def _sync(path: Path) -> None:

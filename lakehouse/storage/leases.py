@@ -136,6 +136,13 @@ class Leases:
             self._go_on()
             pause = min(2 * pause, LATER, max(0.01, end - time.monotonic()))
 
+    def is_alive(self, place: Place, run_id: str) -> bool:
+        """Whether the run that wrote a table last is this one, and its process lives on this machine, or it holds the table still."""
+        facts = _read(self._look(place)[1])
+        if facts.get("run") != run_id or self._process.is_gone(facts):
+            return False
+        return not facts.get("free") or (bool(self._process.machine) and facts.get("machine") == self._process.machine)
+
     def _look(self, place: Place) -> tuple[list[int], bytes]:
         """The numbers that are there, and what the highest of them says; empty where there is none."""
         try:

@@ -23,7 +23,7 @@ from lakehouse.storage.refusal import reason
 from lakehouse.transform import kernels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from concurrent.futures import Future
 
     from obstore.store import ObjectStore
@@ -60,20 +60,25 @@ class WrittenFile:
 
 
 class _Sink:
-    """A file object over obstore's multipart writer that counts and checks the bytes."""
+    """A file object over a place's writer that counts and checks the bytes."""
 
     def __init__(self, place: Place, path: str) -> None:
         with _refused():
-            self._writer = obstore.open_writer(place.store(), path)
+            self._writer = place.writer(path)
         self._hash = xxhash.xxh3_128()
         self.size = 0
         self.closed = False
+        self.refused: StorageError | None = None
 
     def write(self, data: Any) -> int:  # noqa: ANN401  pyarrow hands over its own buffer objects
         view = memoryview(data)
         self._hash.update(view)
-        with _refused():
-            self._writer.write(view)
+        try:
+            with _refused():
+                self._writer.write(view)
+        except StorageError as exc:
+            self.refused = exc
+            raise
         self.size += view.nbytes
         return view.nbytes
 
@@ -114,8 +119,12 @@ def checksum_of(checksums: Iterable[str]) -> str | None:
     return xxhash.xxh3_128("".join(each).encode()).hexdigest() if len(each) > 1 else each[0] if each else None
 
 
-def write_files(place: Place, schema: pa.Schema, batches: Iterable[pa.RecordBatch], effects: Effects, where: str) -> list[WrittenFile]:
+def write_files(
+    place: Place, schema: pa.Schema, batches: Iterable[pa.RecordBatch], effects: Effects, where: str, *, hidden: Collection[str] = ()
+) -> list[WrittenFile]:
     """The files that hold all rows of `batches`, in order, each of about `ROWS_A_FILE` rows; none for no rows.
+
+    Of `hidden` columns neither a file's footer nor its statistics tell a value.
 
     Memory is one row group, whatever the number of rows. The bytes outlive a loss of power; their names do when the place settles them.
 
@@ -125,11 +134,13 @@ def write_files(place: Place, schema: pa.Schema, batches: Iterable[pa.RecordBatc
     files: list[WrittenFile] = []
     groups = row_groups(schema, batches)
     while (first := next(groups, None)) is not None:
-        files.append(effects.do(f"write {where}", partial(_write_file, place, first, groups), whole=False))
+        files.append(effects.do(f"write {where}", partial(_write_file, place, first, groups, hidden), whole=False))
     return files
 
 
-def write_each(place: Place, tables: Iterable[pa.Table], effects: Effects, where: str) -> list[WrittenFile]:
+def write_each(
+    place: Place, tables: Iterable[pa.Table], effects: Effects, where: str, *, hidden: Collection[str] = ()
+) -> list[WrittenFile]:
     """A file for each table, in their order; for rows that change, since a change writes whole files anew.
 
     Two are written while the next table is made, so memory is three of them. They last as those of `write_files` do.
@@ -142,7 +153,7 @@ def write_each(place: Place, tables: Iterable[pa.Table], effects: Effects, where
         for table in tables:
             if len(files) >= WRITTEN_AT_ONCE:
                 files[-WRITTEN_AT_ONCE].result()
-            write = partial(_write_file, place, table, iter(()))
+            write = partial(_write_file, place, table, iter(()), hidden)
             files.append(writers.submit(effects.do, f"write {where}", write, whole=False))
     return [file.result() for file in files]
 
@@ -181,7 +192,7 @@ class Groups:
             yield pa.Table.from_batches(waiting, self._schema)
 
 
-def _write_file(place: Place, first: pa.Table, groups: Iterator[pa.Table]) -> WrittenFile:
+def _write_file(place: Place, first: pa.Table, groups: Iterator[pa.Table], hidden: Collection[str]) -> WrittenFile:
     """One file with a table's rows, and those of as many after it as there is room for."""
     path = f"part-{uuid.uuid4()}.parquet"
     sink = _Sink(place, path)
@@ -191,11 +202,16 @@ def _write_file(place: Place, first: pa.Table, groups: Iterator[pa.Table]) -> Wr
     rows = 0
     repetitive = _repetitive(first)
     codecs = {name: "none" if name not in repetitive and _is_dense(first, name) else "snappy" for name in schema.names}
-    with pq.ParquetWriter(sink, schema, compression=codecs, use_dictionary=repetitive, metadata_collector=footers) as writer:
-        while group is not None:
-            writer.write_table(group, row_group_size=ROWS_A_GROUP)
-            rows += group.num_rows
-            group = next(groups, None) if rows < ROWS_A_FILE else None
+    shown: bool | list[str] = [name for name in schema.names if name not in hidden] if hidden else True
+    written = {"compression": codecs, "use_dictionary": repetitive, "write_statistics": shown, "metadata_collector": footers}
+    try:
+        with pq.ParquetWriter(sink, schema, **written) as writer:
+            while group is not None:
+                writer.write_table(group, row_group_size=ROWS_A_GROUP)
+                rows += group.num_rows
+                group = next(groups, None) if rows < ROWS_A_FILE else None
+    except RuntimeError as exc:  # Arrow's writer hides what broke it by an error of its own end
+        raise sink.refused or exc from None
     sink.close()
     place.settle(path)
     return WrittenFile(path, sink.size, rows, _statistics(footers[0], schema), sink.checksum())
@@ -212,20 +228,30 @@ def read_file(store: ObjectStore, path: str, schema: pa.Schema) -> pa.Table:
 
 def _repetitive(group: pa.Table) -> list[str]:
     """The columns that a dictionary makes smaller; for others one would be built and thrown away, which doubles the price of the file."""
-    sample = group.slice(0, SAMPLE_ROWS)
+    sample = group.slice(0, max(256, min(SAMPLE_ROWS, group.num_rows // 16)))
     few = max(1, min(FEW_VALUES, sample.num_rows // 8))
     kinds = [field for field in group.schema if not pa.types.is_boolean(field.type)]
     return [field.name for field in kinds if kernels.distinct(sample.column(field.name)) <= few]
 
 
 def _is_dense(group: pa.Table, name: str) -> bool:
-    """Whether a column's texts or bytes are such that compression takes long and saves less than a quarter: hashes, ids, pictures."""
+    """Whether a column's values are such that compression takes long and saves less than a quarter: hashes, ids, instants, pictures."""
     kind = group.schema.field(name).type
-    if not (pa.types.is_string(kind) or pa.types.is_binary(kind)):
+    sample = kernels.there(group.column(name).slice(0, SAMPLE_ROWS // 4))
+    if pa.types.is_string(kind) or pa.types.is_binary(kind):
+        text = b"".join(kernels.cast(sample, pa.binary()).to_pylist())[:SAMPLE_BYTES]
+    elif pa.types.is_integer(kind) or pa.types.is_timestamp(kind):
+        text = b"".join(_plain_bytes(chunk) for chunk in sample.chunks)
+    else:
         return False
-    sample = kernels.there(kernels.cast(group.column(name).slice(0, SAMPLE_ROWS // 4), pa.binary())).to_pylist()
-    text = b"".join(sample)[:SAMPLE_BYTES]
     return bool(text) and len(pa.compress(text, codec="snappy")) > len(text) * 3 // 4
+
+
+def _plain_bytes(values: pa.Array) -> bytes:
+    """Values of fixed width without NULL, as they lie in memory."""
+    width = values.type.bit_width // 8
+    whole = values.buffers()[1]
+    return b"" if whole is None else whole.slice(values.offset * width, len(values) * width).to_pybytes()
 
 
 def _statistics(footer: pq.FileMetaData, schema: pa.Schema) -> str:

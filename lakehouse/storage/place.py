@@ -17,6 +17,16 @@ if TYPE_CHECKING:
     from lakehouse.storage.azure.place import Account
 
 
+class Writer(Protocol):
+    """A new file that takes bytes one after another."""
+
+    def write(self, data: memoryview, /) -> object:
+        """Add bytes."""
+
+    def close(self) -> object:
+        """Make the file whole."""
+
+
 class Place(Protocol):
     """A folder of a lake.
 
@@ -37,11 +47,21 @@ class Place(Protocol):
     def store(self) -> ObjectStore:
         """A store of the files below it, which renews its credential by itself."""
 
+    def writer(self, name: str) -> Writer:
+        """A new file in it, whose name nobody else uses."""
+
     def require_there(self) -> None:
         """Fail soon and plainly where it can never be reached.
 
         Raises:
             StorageError: The account, the container or the credential is wrong.
+        """
+
+    def names(self) -> list[str]:
+        """The names of the files directly in it, in no order; none where it is not there. Nothing is made.
+
+        Raises:
+            StorageError: It cannot be listed.
         """
 
     def make(self) -> None:

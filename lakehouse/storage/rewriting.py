@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lakehouse.layout import IS_CURRENT, VALID_TO
 from lakehouse.storage.files import LiveFile, has_order, overlapping
 from lakehouse.storage.frames import to_batches
 from lakehouse.storage.parquet import BYTES_A_GROUP, ROWS_A_GROUP, Groups, row_groups
+from lakehouse.transform import kernels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 
-PATH = "_path"
+PATH, ROW = "_path", "_row"
+PLACED = (PATH, ROW)
+"""Where a row stands: its file, and the how-manieth of it, where the file was read as a whole, else NULL."""
 CHUNK, HELD = 131_072, 2
 """Rows at once of a large file; how many small files a lookup reads as a whole, since the change that follows does so anyhow."""
 MOST_ROWS, MOST_BYTES = ROWS_A_GROUP * 3 // 2, BYTES_A_GROUP * 3 // 2
@@ -43,7 +45,7 @@ class Found:
     """What was looked up.
 
     Attributes:
-        rows: They, with the name of each one's file as `_path`.
+        rows: They, `PLACED`.
         held: All rows of the files that were read as a whole, by their paths.
     """
 
@@ -56,16 +58,18 @@ class Rewriting:
     """What an `apply` does to a table's files.
 
     Attributes:
-        touched: The files that hold rows to take out; each is written anew without them.
+        lost: What names the rows to take out.
+        touched: The files that hold such rows; each is written anew without them.
         files: All files of the table, with their bounds of the columns that name rows.
-        held: All rows of some of them.
+        held: All rows of some of them, and which of them go.
         found_by: How they were found: `lookup` (the step had read these rows), `keys` (these were read again), `nothing` to take out.
     """
 
+    lost: pl.DataFrame
     touched: list[LiveFile]
     files: list[LiveFile]
     found_by: str
-    held: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    held: Mapping[str, tuple[pl.DataFrame, pl.Series]] = field(default_factory=dict)
 
     @property
     def loose(self) -> list[list[LiveFile]]:
@@ -105,14 +109,14 @@ def apart(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.T
         return
     opened, closed = Groups(schema), Groups(schema)
     for batch in batches:
-        which = pc.fill_null(batch.column(IS_CURRENT), True)  # noqa: FBT003  pyarrow takes it by place
-        yield from closed.add(batch.filter(pc.invert(which)))
-        yield from opened.add(batch.filter(which))
+        which = kernels.filled(batch.column(IS_CURRENT), value=True)
+        yield from closed.add(kernels.where(batch, kernels.opposite(which)))
+        yield from opened.add(kernels.where(batch, which))
     yield from (*closed.rest(), *opened.rest())
 
 
-def look_up(table: Table, keys: pl.DataFrame, *, current: bool) -> Found:
-    """The rows with one of these keys, of a history on request only those that are current.
+def look_up(table: Table, keys: pl.DataFrame, columns: Sequence[str] | None = None, *, current: bool) -> Found:
+    """The rows with one of these keys, some or all of their columns; of a history on request only those that are current.
 
     Files whose bounds leave no room for any of the keys are not read, nor are those that hold closed versions alone.
     """
@@ -120,47 +124,64 @@ def look_up(table: Table, keys: pl.DataFrame, *, current: bool) -> Found:
     if current:
         files = [file for file in files if file.nulls.get(VALID_TO) != 0]
     held = {file.path: table.scan([file]).collect() for file in files} if len(files) <= HELD and all(map(_is_small, files)) else {}
-    parts = [rows.lazy().with_columns(pl.lit(path).alias(PATH)) for path, rows in held.items()]
-    rows = pl.concat(parts) if parts else table.scan(files, paths_as=PATH)
+    parts = [rows.lazy().with_row_index(ROW).with_columns(pl.lit(path).alias(PATH)) for path, rows in held.items()]
+    rows = pl.concat(parts) if parts else table.scan(files, paths_as=PATH).with_columns(pl.lit(None, pl.get_index_type()).alias(ROW))
     if len(keys.columns) == 1:
         name = keys.columns[0]
         rows = rows.filter(pl.col(name).is_in(keys[name].implode()))  # decodes the other columns of these rows only
     else:
         rows = rows.join(keys.lazy(), on=keys.columns, how="semi")
-    return Found((rows.filter(pl.col(IS_CURRENT)) if current else rows).collect(), held)
+    rows = rows.filter(pl.col(IS_CURRENT)) if current else rows
+    return Found((rows if columns is None else rows.select(*columns, *PLACED)).collect(), held)
 
 
-def plan(table: Table, lost: pl.DataFrame, found: Sequence[Found]) -> Rewriting:
-    """The files that hold a row whose columns stand in `lost`; rows that were looked up are not searched again. NULL matches NULL."""
-    files = table.files([*lost.columns, *([VALID_TO] if VALID_TO in table.schema.names else [])])
+def plan(table: Table, gone: pl.DataFrame, match: Sequence[str], found: Sequence[Found]) -> Rewriting:
+    """The files that hold a row whose `match` columns stand in `gone`, NULL matching NULL; what was looked up is not searched again."""
+    files = table.files([*match, *([VALID_TO] if VALID_TO in table.schema.names else [])])
+    lost = gone.select(match)
     if lost.is_empty():
-        return Rewriting([], files, "nothing")
-    if found:
-        places = [each.rows.select(*lost.columns, PATH) for each in found]
-        held = {path: rows for each in found for path, rows in each.held.items()}
-        known = pl.concat(places).join(lost, on=lost.columns, how="semi", nulls_equal=True)
-        if known.select(lost.columns).n_unique() == lost.height:
-            return Rewriting(_named(files, known[PATH]), files, "lookup", held)
+        return Rewriting(lost, [], files, "nothing")
+    known = gone if PATH in gone.columns else _known(lost, found)
+    if known is not None:
+        places: dict[str, list[pl.Series]] = {}
+        for (path,), rows in known.select(PLACED).partition_by(PATH, as_dict=True).items():
+            places.setdefault(_name(path), []).append(rows[ROW])  # one file may have been read in part and as a whole
+        touched = [file for file in files if _name(file.path) in places]
+        if len(touched) == len(places):  # else some were found in files that are no more
+            held = {_name(path): rows for each in found for path, rows in each.held.items()}
+            rows_of = {file.path: pl.concat(places[_name(file.path)]) for file in touched if _name(file.path) in held}
+            whole = {path: (held[_name(path)], rows) for path, rows in rows_of.items() if not rows.null_count()}
+            return Rewriting(lost, touched, files, "lookup", whole)
     candidates = overlapping(files, lost)
     if not candidates:
-        return Rewriting([], files, "keys")
-    rows = table.scan(candidates, paths_as=PATH).join(lost.lazy(), on=lost.columns, how="semi", nulls_equal=True)
-    return Rewriting(_named(candidates, rows.select(pl.col(PATH).unique()).collect()[PATH]), files, "keys")
+        return Rewriting(lost, [], files, "keys")
+    there = table.scan(candidates, paths_as=PATH).join(lost.lazy(), on=lost.columns, how="semi", nulls_equal=True)
+    names = {_name(path) for path in there.select(pl.col(PATH).unique()).collect()[PATH]}
+    return Rewriting(lost, [file for file in candidates if _name(file.path) in names], files, "keys")
 
 
-def _named(files: Sequence[LiveFile], paths: pl.Series) -> list[LiveFile]:
-    names = {str(path).rsplit("/", 1)[-1] for path in paths.unique()}
-    return [file for file in files if file.path.rsplit("/", 1)[-1] in names]
+def _known(lost: pl.DataFrame, found: Sequence[Found]) -> pl.DataFrame | None:
+    """Where the lost rows stand, if all of them were looked up."""
+    whole = [each.rows.select(*lost.columns, *PLACED) for each in found if set(lost.columns) <= set(each.rows.columns)]
+    if not whole:
+        return None
+    known = pl.concat(whole).join(lost, on=lost.columns, how="semi", nulls_equal=True)
+    return known if known.select(lost.columns).n_unique() == lost.n_unique() else None
 
 
-def sections(table: Table, chosen: Rewriting, lost: pl.DataFrame, came: pl.DataFrame) -> Iterator[pa.Table]:
+def _name(path: object) -> str:
+    """A file's own name, which is the same for the log and for who read it."""
+    return str(path).rpartition("/")[2]
+
+
+def sections(table: Table, chosen: Rewriting, came: pl.DataFrame) -> Iterator[pa.Table]:
     """The rows to write, a file each: those that stay of each touched file, with what came between its first key and the next file's.
 
     So files whose keys lie apart stay apart, and the next change touches few. What came between the keys of other files gets its own.
     Of a history the open versions are kept apart from the closed ones, which are hardly ever written again.
     Memory is a file or two, not the table.
     """
-    order, schema = lost.columns, table.schema
+    order, schema = chosen.lost.columns, table.schema
     closed, mixed = came.clear(), list[LiveFile]()
     if is_history(schema):
         came, closed = came.filter(_OPEN), came.filter(~_OPEN)
@@ -168,9 +189,9 @@ def sections(table: Table, chosen: Rewriting, lost: pl.DataFrame, came: pl.DataF
     shares = _shares(chosen, came, order, history=is_history(schema))
     for file in chosen.touched:
         own = [shares.pop(file.path)] if file.path in shares else []
-        yield from _packed(own, _kept(table, chosen, file, lost, _OPEN if file in mixed else None), order, schema)
+        yield from _packed(own, _kept(table, chosen, file, _OPEN if file in mixed else None), order, schema)
     for file in mixed:
-        yield from _packed([], _kept(table, chosen, file, lost, ~_OPEN), order, schema)
+        yield from _packed([], _kept(table, chosen, file, ~_OPEN), order, schema)
     for rest in (closed, *shares.values()):
         yield from _packed([rest], [], order, schema)
     for files in chosen.loose:
@@ -189,7 +210,10 @@ def _shares(chosen: Rewriting, came: pl.DataFrame, order: Sequence[str], *, hist
     firsts = pl.Series([file.least[column] for file in there], dtype=kind)
     places = (firsts.search_sorted(came[column], side="right").cast(pl.Int64) - 1).clip(0)
     touched = {file.path for file in chosen.touched}
-    shares = came.with_columns(places.alias(_PLACE)).partition_by(_PLACE, include_key=False, as_dict=True)
+    if places.n_unique() == 1:
+        shares = {(places[0],): came}
+    else:
+        shares = came.with_columns(places.alias(_PLACE)).partition_by(_PLACE, include_key=False, as_dict=True)
     found: dict[str, list[pl.DataFrame]] = {}
     for (place,), rows in shares.items():
         path = there[int(place)].path
@@ -197,10 +221,18 @@ def _shares(chosen: Rewriting, came: pl.DataFrame, order: Sequence[str], *, hist
     return {path: pl.concat(rows) for path, rows in found.items()}
 
 
-def _kept(table: Table, chosen: Rewriting, file: LiveFile, lost: pl.DataFrame, which: pl.Expr | None) -> Iterable[pl.DataFrame]:
+def _kept(table: Table, chosen: Rewriting, file: LiveFile, which: pl.Expr | None) -> Iterable[pl.DataFrame]:
     """The rows of a file that stay, or some of them; of a large file chunk by chunk."""
-    rows = chosen.held[file.path].lazy() if file.path in chosen.held else table.scan([file])
-    rows = rows.join(lost.lazy(), on=lost.columns, how="anti", nulls_equal=True)
+    if file.path in chosen.held:
+        whole, places = chosen.held[file.path]
+        stays = pl.repeat(value=True, n=whole.height, eager=True).scatter(places, values=False)
+        return [whole.filter(stays if which is None else which & stays)]
+    rows, lost = table.scan([file]), chosen.lost
+    if len(lost.columns) == 1:
+        name = lost.columns[0]
+        rows = rows.filter(~pl.col(name).is_in(lost[name].implode(), nulls_equal=True))
+    else:
+        rows = rows.join(lost.lazy(), on=lost.columns, how="anti", nulls_equal=True)
     rows = rows if which is None else rows.filter(which)
     return [rows.collect()] if _is_small(file) else rows.collect_batches(chunk_size=CHUNK, maintain_order=True)
 

@@ -11,7 +11,7 @@ from lakehouse.model.types import DataType
 from lakehouse.transform import kernels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
 _ARROW = {
     "boolean": pa.bool_(),
@@ -65,10 +65,11 @@ def stamped(batches: Iterable[pa.RecordBatch], schema: pa.Schema, stamps: Mappin
         yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def cast_batch(batch: pa.RecordBatch, schema: pa.Schema, where: str) -> pa.RecordBatch:
+def cast_batch(batch: pa.RecordBatch, schema: pa.Schema, where: str, hidden: Collection[str] = ()) -> pa.RecordBatch:
     """The batch with exactly the columns and types of `schema`; no value is cut, rounded or made NULL.
 
     Texts become dates, instants (without a zone: UTC), decimals and numbers where they say such a thing exactly.
+    No error shows a value of a column that is `hidden`.
 
     Raises:
         SourceDataError: A value does not fit; the column, its type and the reason are named.
@@ -79,11 +80,12 @@ def cast_batch(batch: pa.RecordBatch, schema: pa.Schema, where: str) -> pa.Recor
         try:
             columns.append(_cast(column, field.type))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as exc:
+            told = "" if field.name in hidden else f": {exc}"
             raise SourceDataError(
-                f"column {field.name} has a value that is no {field.type}: {exc}",
+                f"column {field.name} has a value that is no {field.type}{told}",
                 where=where,
                 next_step="Declare the column with a type that holds the source's values.",
-            ) from exc
+            ) from (None if field.name in hidden else exc)
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 

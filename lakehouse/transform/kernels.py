@@ -116,3 +116,18 @@ def order(rows: pa.Table, keys: list[tuple[str, str]]) -> pa.Array:
 def taken(rows: Rows, places: pa.Array) -> Rows:
     """The rows at these places."""
     return _compute.call_function("take", [rows, places], _compute.TakeOptions())
+
+
+def trimmed(texts: pa.Array) -> pa.Array:
+    """The texts without white space at their ends."""
+    return _compute.call_function("utf8_trim_whitespace", [texts])
+
+
+def cased(texts: pa.Array, case: str) -> pa.Array:
+    """The texts in `lower` or `upper` case."""
+    return _compute.call_function(f"utf8_{case}", [texts])
+
+
+def composed(texts: pa.Array) -> pa.Array:
+    """The texts in Unicode's form NFC."""
+    return _compute.call_function("utf8_normalize", [texts], _compute.Utf8NormalizeOptions("NFC"))

@@ -90,6 +90,13 @@ def listed(rows: pl.DataFrame, keys: Sequence[str], sequence: str, rules: Mappin
     )
 
 
+def dropped(rows: pl.LazyFrame) -> pl.DataFrame:
+    """Those among rows that have `_reason` which a rule drops, as if they were rejects too."""
+    words = [pl.lit(DROP).alias("reason"), pl.lit("").alias("rules"), pl.lit("").alias("key")]
+    left = rows.filter(pl.col(REASON) == DROP).with_columns(words)
+    return left.select(SCHEMA.names).collect()
+
+
 def masked(columns: Sequence[str]) -> pl.Expr:
     """A text that shows of a key no more than its first and last sign: `id=1***5`."""
     parts = []

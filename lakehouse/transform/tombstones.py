@@ -13,7 +13,7 @@ from lakehouse.transform.names import quote
 from lakehouse.transform.unseen import tuples
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,20 @@ class Tombstones:
         keys: Those that name a row.
         sequence: The one that orders the versions of a key; `_extracted_at` where none does.
         then: Those that order versions of one sequence, each with whether its least value counts.
+        undone: The batches that are taken back: what they say is observed, and no row of silver.
     """
 
     columns: Sequence[str]
     keys: Sequence[str]
     sequence: str
     then: Sequence[tuple[str, bool]] = ()
+    undone: Collection[int] = ()
+
+    @property
+    def _taken(self) -> str:
+        """The condition of a row that silver took: it is one, and its batch is not taken back."""
+        batches = ", ".join(map(str, sorted(self.undone)))
+        return f"({OP} is null and {BATCH} not in ({batches}))" if batches else f"({OP} is null)"
 
     def absent(self) -> str:
         """A query in DuckDB's dialect that gives the living keys that `incoming` does not show."""
@@ -42,31 +50,31 @@ class Tombstones:
     def living(self) -> str:
         """A query in DuckDB's dialect that gives the keys whose last observation is no tombstone."""
         key = self._listed(self.keys)
-        return f"select {key} from bronze.seen group by {key} having {self._lives()}"
+        return f"select {key} from bronze.seen group by {key} having {self._lives}"
 
-    @staticmethod
-    def _lives() -> str:
-        return f"not arg_max({OP} is not distinct from '{DELETE}', {BATCH}) and bool_or({OP} is null)"
+    @property
+    def _lives(self) -> str:
+        return f"not arg_max({OP} is not distinct from '{DELETE}', {BATCH}) and bool_or({self._taken})"
 
     def living_among(self, seen: pa.Table) -> int:
         """How many keys `living` gives, for few rows."""
         observed = list(zip(tuples(seen, self.keys), seen.column(BATCH).to_pylist(), seen.column(OP).to_pylist(), strict=True))
         last = {key: mark for key, _, mark in sorted(observed, key=lambda row: int(row[1]))}
-        taken = {key for key, _, mark in observed if mark is None}
+        taken = {key for key, batch, mark in observed if mark is None and batch not in self.undone}
         return sum(mark != DELETE for key, mark in last.items() if key in taken)
 
     def rows(self, gone: str) -> str:
         """A query in DuckDB's dialect that gives the tombstones of those keys that the relation `gone` has: the columns and `_op`."""
         key, dead = self._listed(self.keys), f"{OP} is not distinct from '{DELETE}'"
         further = "".join(f"{quote(name)} {'asc' if least else 'desc'} nulls last, " for name, least in self.then)
-        order = f"{dead}, {OP} is null desc, {quote(self.sequence)} desc nulls last, {further}{BATCH} desc"
+        order = f"{dead}, {self._taken} desc, {quote(self.sequence)} desc nulls last, {further}{BATCH} desc"
         concerned = (
             f"select s.*, row_number() over (partition by {key} order by {order}) as _place, "
             f"arg_max({dead}, {BATCH}) over (partition by {key}) as _buried "
             f"from bronze.seen s semi join {gone} g on {self._same_key('s', 'g')}"
         )
         return (
-            f"select {self._listed(self.columns)}, '{DELETE}' as {OP} from ({concerned}) where _place = 1 and not _buried and {OP} is null"
+            f"select {self._listed(self.columns)}, '{DELETE}' as {OP} from ({concerned}) where _place = 1 and not _buried and {self._taken}"
         )
 
     def replaced(self, partitions: Sequence[str]) -> str:
@@ -95,7 +103,7 @@ class Tombstones:
             key = keys[place]
             if key not in last or batches[place] > batches[last[key]]:
                 last[key] = place
-            if marks[place] is None and (key not in ends or ranks[place] > ranks[ends[key]]):
+            if marks[place] is None and batches[place] not in self.undone and (key not in ends or ranks[place] > ranks[ends[key]]):
                 ends[key] = place
         chosen = [place for key, place in ends.items() if marks[last[key]] != DELETE]
         rows = kernels.taken(seen.select(list(self.columns)), pa.array(chosen, pa.int64()))

@@ -15,7 +15,7 @@ from lakehouse.transform.cut import first_of, odd_rows
 from lakehouse.transform.names import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from lakehouse.model.run import Cursor, Odd
 
@@ -76,6 +76,18 @@ class Unseen:
             same_row = " and ".join(f"a.{quote(name)} is not distinct from o.{quote(name)}" for name in self.columns)
             old = f"select {names} from {self._again} a anti join ({observed}) o on {same_row}"
         return old if self._above is None else f"select {names} from incoming where {self._above} union all ({old})"
+
+    def all_but(self, undone: Iterable[int]) -> str:
+        """A query that gives all incoming rows but those that the last observation of their key equals, in a batch that is taken back."""
+        batches = ", ".join(map(str, sorted(undone)))
+        names = ", ".join(quote(name) for name in self.columns)
+        if not batches or not self.keys:
+            return f"select {names} from incoming"
+        key = ", ".join(quote(name) for name in self.keys)
+        last = f"select {key}, max({BATCH}) as {BATCH} from {self.seen} group by {key}"
+        out = f"select s.* from {self.seen} s semi join ({last}) l on s.{BATCH} = l.{BATCH} and {self._same_key('s', 'l')}"
+        same_row = " and ".join(f"a.{quote(name)} is not distinct from o.{quote(name)}" for name in self.columns)
+        return f"select {names} from incoming a anti join (select * from ({out}) where {BATCH} in ({batches})) o on {same_row}"
 
     def again(self, incoming: pa.Table) -> pa.ChunkedArray:
         """True for the incoming rows that bronze may have."""

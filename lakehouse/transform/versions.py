@@ -11,6 +11,7 @@ from lakehouse.errors import ModelError
 from lakehouse.layout import BATCH, EXTRACTED_AT, IS_CURRENT, IS_DELETED, OP, TRUNCATE, VALID_FROM, VALID_TO, sequence
 from lakehouse.transform.changes import PLACE, Changes, then
 from lakehouse.transform.checks import BREAKS
+from lakehouse.transform.extending import current_upon, history_upon, last_of_each, several
 from lakehouse.transform.fold import HASH, SEQ, fold_current, fold_history, row_hash
 from lakehouse.transform.order import cursor_or_extraction
 from lakehouse.transform.rejects import UNCAST
@@ -115,9 +116,9 @@ class Versions:
 
     def with_hashes(self, versions: pl.DataFrame) -> pl.DataFrame:
         """Versions that came without hashes, with those that their order needs: of what has key, sequence and batch in common."""
-        tied = versions.select(*self.keys, SEQ, BATCH).is_duplicated()
-        if not tied.any():
+        if not several(versions, self.keys):
             return versions
+        tied = versions.select(*self.keys, SEQ, BATCH).is_duplicated()
         hashed = row_hash(versions.schema, self.columns)
         return pl.concat([versions.filter(tied).with_columns(hashed), versions.filter(~tied)])
 
@@ -171,25 +172,51 @@ class Versions:
         """Versions without the fold's own columns."""
         return versions.drop(SEQ, HASH, OP, EXTRACTED_AT, strict=False)
 
-    def undecided(self, came: pl.DataFrame, silver: pl.LazyFrame, greatest: int | None) -> pl.DataFrame:
+    def extend(
+        self, came: pl.DataFrame, stands: Callable[[pl.DataFrame, Sequence[str] | None], pl.DataFrame], also: Sequence[str]
+    ) -> tuple[pl.DataFrame, pl.DataFrame] | None:
+        """What new versions of keys that what stands decides change, without a fold: (identities to take out, rows to put in).
+
+        None where they must be folded: several versions of a key, or its end, make more of a history than its next row.
+
+        Args:
+            came: The versions, none of an undecided key.
+            stands: Gives what stands of keys, of a history the open rows: some or all columns, and those of `also`.
+            also: What comes with an identity to take out.
+        """
+        if self.history:
+            ends = OP in came.columns and came[OP].null_count() < came.height
+            if ends or several(came, self.keys):
+                return None
+            return history_upon(stands(came.select(self.keys), None), came, self.keys, self.tracked, also)
+        last = last_of_each(came, self.keys)
+        place = self.sequence if self.stands else None
+        standing = stands(last.select(self.keys), list({*self.keys, *([] if place is None else [place])}))
+        gone, shown = current_upon(standing, last, self.keys, place, also)
+        return gone, self.rows(shown)
+
+    def undecided(self, came: pl.DataFrame, silver: Callable[[], pl.LazyFrame], greatest: int | None) -> pl.DataFrame:
         """The keys that what stands in silver cannot decide: those with a version not above all that was consumed, and gone ones.
 
         A row that stands beats all versions consumed before it, so that an SCD1 key is decided by it; where it is gone, nothing stands.
 
         Args:
             came: The versions that are new.
-            silver: The silver table.
+            silver: Gives the rows of the silver table.
             greatest: The greatest sequence that it has consumed, as a number, or None where that is not known.
         """
-        keys = came.select(self.keys).unique()
         decided = not self.history and self.stands
         if decided and not self.marked:
-            return keys.clear()
+            return came.select(self.keys).clear()
+        keys = came.select(self.keys).unique()
         late = keys if greatest is None else came.filter(ordinal(came.schema[SEQ]) <= greatest).select(self.keys).unique()
         if self.marked and decided:
-            return late.join(silver.select(self.keys).collect(), on=self.keys, how="anti")
+            if late.is_empty():
+                return late
+            there = silver().select(self.keys).join(late.lazy(), on=self.keys, how="semi")
+            return late.join(there.collect(engine="streaming"), on=self.keys, how="anti")
         if self.marked and self.history:
-            ahead = silver.join(keys.join(late, on=self.keys, how="anti").lazy(), on=self.keys, how="semi")
+            ahead = silver().join(keys.join(late, on=self.keys, how="anti").lazy(), on=self.keys, how="semi")
             ended = ahead.group_by(self.keys).agg(pl.col(IS_CURRENT).any()).filter(~pl.col(IS_CURRENT))
             return pl.concat([late, ended.select(self.keys).collect()])
         return late

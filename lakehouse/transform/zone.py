@@ -7,6 +7,7 @@ what lies below a safe bound was then written below it too. Such a row is read u
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -14,6 +15,9 @@ import pyarrow as pa
 from lakehouse.errors import SourceDataError
 from lakehouse.transform import kernels
 from lakehouse.transform.arrow import cast_batch
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _OWN_ZONE = r"[T ][0-9:.]+ *(Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
@@ -37,14 +41,16 @@ def to_instants(local: pa.Array, zone: str) -> pa.Array:
     return instants
 
 
-def zoned_batch(batch: pa.RecordBatch, schema: pa.Schema, cursor: str | None, zone: str | None, where: str) -> pa.RecordBatch:
+def zoned_batch(
+    batch: pa.RecordBatch, schema: pa.Schema, cursor: str | None, zone: str | None, where: str, *, hidden: Collection[str] = ()
+) -> pa.RecordBatch:
     """The batch as `cast_batch` gives it, with the local times of a cursor that has a declared zone as the instants that they mean.
 
     Raises:
         SourceDataError: A value does not fit, has a zone of its own, or is a time that does not exist there.
     """
     if zone is None or cursor is None or not pa.types.is_timestamp(schema.field(cursor).type):
-        return cast_batch(batch, schema, where)
+        return cast_batch(batch, schema, where, hidden)
     given = batch.column(cursor)
     textual = pa.types.is_string(given.type) or pa.types.is_large_string(given.type)
     if textual and kernels.some_are(kernels.matched(given, _OWN_ZONE)):
@@ -53,7 +59,7 @@ def zoned_batch(batch: pa.RecordBatch, schema: pa.Schema, cursor: str | None, zo
             where=where,
             next_step="Leave `cursor_zone` out, or correct the row in the source.",
         )
-    typed = cast_batch(batch, schema, where)
+    typed = cast_batch(batch, schema, where, hidden)
     try:
         instants = to_instants(typed.column(cursor), zone)
     except pa.ArrowInvalid as exc:

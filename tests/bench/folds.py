@@ -116,10 +116,13 @@ class State:
     def environment(self, lake: Path) -> dict[str, str]:
         return {"LAKEHOUSE_LAKE": str(lake), "LAKEHOUSE_MEMORY_LIMIT": MEMORY}
 
-    def load(self, slices: list[pl.DataFrame], batch: int) -> None:
+    def load(self, slices: list[pl.DataFrame], batch: int, run_id: str = "bench") -> None:
         """Append one batch to bronze."""
         with Lake.open(self.project, self.settings(self.folder)) as lake:
-            stamped = [rows.with_columns(pl.lit(batch, pl.Int64).alias("_batch"), **_STAMPS) for rows in slices]
+            stamped = [
+                rows.with_columns(pl.lit(batch, pl.Int64).alias("_batch"), **_STAMPS).with_columns(pl.lit(run_id).alias("_run_id"))
+                for rows in slices
+            ]
             schema = pa.schema(stamped[0].clear().to_arrow(compat_level=pl.CompatLevel.oldest()).schema)
             bronze = lake.table("bronze", self.table) or lake.make_table("bronze", self.table, schema)
             batches = (part for rows in stamped for part in to_batches(rows, bronze.schema))

@@ -48,11 +48,11 @@ class Ways:
         shutil.rmtree(self.at)
         return replace(taken, written_mb=written / 1e6)
 
-    def delta(self, program: str) -> Taken:
+    def delta(self, program: str, *also: str) -> Taken:
         """A program of one file over the product's own table."""
         silver = str(self.state.silver(Path("{}")))
-        words = [sys.executable, str(PROGRAMS / f"{program}.py"), self.work, silver, str(self.state.changes)]
-        return self.run(program, self.state.folder, words, lambda lake: scan(self.state.silver(lake)), {})
+        words = [sys.executable, str(PROGRAMS / f"{program}.py"), self.work, silver, str(self.state.changes), *also]
+        return self.run(" ".join((program, *also)), self.state.folder, words, lambda lake: scan(self.state.silver(lake)), {})
 
     def product(self) -> Taken:
         words = [sys.executable, str(PROGRAMS / "silver.py"), str(self.state.project), self.state.table]
@@ -66,6 +66,7 @@ class Ways:
         """All ways in one interleaved run, with equal rows at the end."""
         variants: dict[str, Callable[[], Taken]] = {
             "copy-on-write by hand": lambda: self.delta("rewrite"),
+            "the same, durable": lambda: self.delta("rewrite", "durable"),
             "lakehouse": self.product,
             "delta-rs MERGE": lambda: self.delta("merge"),
         }
@@ -78,7 +79,7 @@ class Ways:
     def resident(self, title: str) -> None:
         """The product's step and the hand-made one in this process, where everything is imported."""
         by_hand = getattr(rewrite, self.work)
-        names = ("by hand", "lakehouse")
+        names = ("by hand", "by hand, durable", "lakehouse")
         seconds: dict[str, list[float]] = {}
         for turn in range(ROUNDS + 1):
             for name in names[:: 1 if turn % 2 else -1]:
@@ -91,14 +92,19 @@ class Ways:
                     if name == "lakehouse":
                         fold(lake, lake.catalog.tables[self.state.table])
                     else:
-                        by_hand(str(self.state.silver(self.at)), str(self.state.changes))
+                        by_hand(str(self.state.silver(self.at)), str(self.state.changes), durable=name != "by hand")
                     if turn:
                         seconds.setdefault(name, []).append(time.perf_counter() - begun)
                         seconds.setdefault(f"{name}, cpu", []).append(time.process_time() - used)
                 shutil.rmtree(self.at)
         each = {name: median(values) for name, values in seconds.items()}
         print(f"{title}, resident: {', '.join(f'{name} {1000 * value:.0f} ms' for name, value in each.items())}", end="; ")
-        print(f"x {each['lakehouse'] / each['by hand']:.2f}, of cpu x {each['lakehouse, cpu'] / each['by hand, cpu']:.2f}")
+        wall, durable, cpu = (
+            each["lakehouse"] / each["by hand"],
+            each["lakehouse"] / each["by hand, durable"],
+            each["lakehouse, cpu"] / each["by hand, cpu"],
+        )
+        print(f"x {wall:.2f} (durable {durable:.2f}), of cpu x {cpu:.2f}")
         keep(f"{title}-resident", seconds=seconds)
 
 

@@ -14,10 +14,9 @@ from pathlib import Path
 from threading import current_thread, main_thread
 from typing import Any
 
-from tests.zygote import Zygote
+from tests.zygote import ZYGOTE
 
 PROGRAM = Path(sys.executable).parent / "lakehouse"
-_zygote = Zygote()
 
 FILES = {
     "metadata/sources/shop.yml": "kind: database\nconnection: shop\n",
@@ -146,7 +145,7 @@ class Project:
         """Run `lakehouse <words>` in the project's folder, under these settings."""
         if current_thread() is not main_thread():  # several at once
             return self._done((PROGRAM, *words), self.environment(**settings))
-        return Done(*_zygote.call(words, self.folder, self.environment(**settings), timeout=60))
+        return Done(*ZYGOTE.call(words, self.folder, self.environment(**settings), timeout=60))
 
     def call_limited(self, limit: str, value: int, *words: str, **settings: str | None) -> Done:
         """The same in a process of which the system limits something, such as `RLIMIT_FSIZE`."""

@@ -160,6 +160,11 @@ MALFORMED = [
     (one("description: neither", "{}", "[]"), 2, "expected either `table` or `model`"),
     (one("table: silver.users", "{silver.orders: []}", "[]"), 4, "is not made of silver.orders"),
     (one("table: silver.users", "{bronze: [{nam: Ann}]}", "[]"), 4, "did you mean 'name'?"),
+    (
+        one("table: silver.users", "{bronze: [{user_id: [1]}]}", "[]"),
+        4,
+        ": cases.0.given.bronze.0.user_id: Input should be a valid boolean, or",
+    ),
     (one("table: silver.users", "{bronze: [{user_id: one}]}", "[]"), 4, "expected integer, given 'one'"),
     (one("table: silver.users", "{bronze: [{user_id: 1, _op: gone}]}", "[]"), 4, "expected delete or reject"),
     (one("table: silver.users", "{}", "[{user_id: 1, valid_from: yesterday}]"), 5, "expected timestamp"),

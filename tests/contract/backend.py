@@ -17,7 +17,8 @@ import pymysql
 from lakehouse.model.run import Window
 from lakehouse.model.table import Table
 from lakehouse.sources.connect import connect
-from lakehouse.sources.database import Database, Described
+from lakehouse.sources.database import Database
+from lakehouse.sources.described import Described
 from tests.bridge import Bridge, address
 
 ALWAYS = Window()

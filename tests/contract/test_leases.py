@@ -14,8 +14,8 @@ import pytest
 
 from lakehouse.errors import BusyError, ConflictError
 from lakehouse.settings import Azure
-from lakehouse.storage.delta import open_table
 from lakehouse.storage.leases import FOLDER, OLD, Leases, Turn
+from lakehouse.storage.opening import open_table
 from tests.servers import Azurite
 from tests.stores import Store, append, batches, make_container, rows_of
 

@@ -15,7 +15,8 @@ import pytest
 from lakehouse.errors import ContractError
 from lakehouse.model.run import Odd, Window
 from lakehouse.model.table import Table
-from lakehouse.sources.database import Database, Described
+from lakehouse.sources.database import Database
+from lakehouse.sources.described import Described
 from tests.contract.backend import Backend, define
 
 ROWS = 300

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -20,8 +18,10 @@ from lakehouse.lake import Lake
 from lakehouse.model.run import Cursor, Run
 from lakehouse.storage.azure.place import EMULATOR_ACCOUNT, EMULATOR_KEY
 from lakehouse.storage.effects import CRASH_CODE
+from tests.cli.project import Done
 from tests.lakes import open_shop
 from tests.stores import make_container
+from tests.zygote import ZYGOTE
 
 TABLES = ("bronze.customers", "bronze.orders", "silver.customers", "silver.orders", "gold.dim_customer", "gold.fact_order")
 WHO = ("_run_id", "_batch", "_extracted_at")
@@ -88,12 +88,11 @@ class Site:
     def crash(self, words: tuple[str, ...], fault: str) -> None:
         """Run a command in a process of its own, which dies by the fault."""
         done = self.call(*words, fault=fault)
-        assert done.returncode == CRASH_CODE, (words, fault, done.stdout + done.stderr)
+        assert done.code == CRASH_CODE, (words, fault, done.out + done.err)
 
-    def call(self, *words: str, fault: str = "") -> subprocess.CompletedProcess[str]:
+    def call(self, *words: str, fault: str = "") -> Done:
         """Run `lakehouse <words>` as a process of its own, to its end."""
-        command = (sys.executable, "-m", "lakehouse", *words, "--project", str(self.project))
-        return subprocess.run(command, env=self.environment(fault), capture_output=True, text=True, timeout=120, check=False)
+        return Done(*ZYGOTE.call(words, self.project, self.environment(fault), timeout=120))
 
     def environment(self, fault: str = "") -> dict[str, str]:
         """The settings of a process of its own."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -49,13 +50,14 @@ def test_an_error_at_any_effect_is_mended_by_the_next_run(tmp_path: Path, script
 
 
 def require_mended(tmp_path: Path, script: str, start: int, step: int) -> None:
+    before = write_project(tmp_path / "before", FILES)
+    if script is SECOND:
+        change_source(before / "source.db", FIRST)
+        assert open_shop(before).run().status == "success"
+    change_source(before / "source.db", script)
+
     def project(name: str) -> Path:
-        folder = write_project(tmp_path / name, FILES)
-        if script is SECOND:
-            change_source(folder / "source.db", FIRST)
-            open_shop(folder).run()
-        change_source(folder / "source.db", script)
-        return folder
+        return Path(shutil.copytree(before, tmp_path / name))
 
     sound = open_shop(project("sound"))
     assert sound.run().status == "success"

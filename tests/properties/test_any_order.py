@@ -182,11 +182,13 @@ def expected(batches: Batches, kind: str, clocks: list[int]) -> tuple[set[Row], 
 
 pauses = st.lists(st.booleans(), min_size=6, max_size=6)
 ticks = st.lists(st.integers(0, 5), min_size=1, max_size=6)
-kinds = [*SEQUENCES, ""]
-names = [*SEQUENCES, "extraction"]
+kinds = [pytest.param(kind, id=kind or "extraction") for kind in (*SEQUENCES, "")]
+sampled = [
+    pytest.param(kind, id=kind or "extraction", marks=[pytest.mark.long] * (kind in ("bigint", "date"))) for kind in (*SEQUENCES, "")
+]
 
 
-@pytest.mark.parametrize("kind", kinds, ids=names)
+@pytest.mark.parametrize("kind", sampled)
 @settings(max_examples=6, deadline=None, suppress_health_check=CHECKS)
 @given(cuts | plain, pauses, ticks)
 def test_silver_is_the_model(kind: str, batches: Batches, folds: list[bool], clocks: list[int]) -> None:
@@ -194,20 +196,20 @@ def test_silver_is_the_model(kind: str, batches: Batches, folds: list[bool], clo
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("kind", kinds, ids=names)
+@pytest.mark.parametrize("kind", sampled)
 @settings(max_examples=600, deadline=None, suppress_health_check=CHECKS)
 @given(cuts | plain, pauses, ticks)
 def test_silver_is_the_model_long(kind: str, batches: Batches, folds: list[bool], clocks: list[int]) -> None:
     agree_in_the_lake(batches, folds, kind, clocks)
 
 
-@pytest.mark.parametrize("kind", kinds, ids=names)
+@pytest.mark.parametrize("kind", sampled)
 def test_a_late_batch_alone_hides_no_later_one(kind: str) -> None:
     late: Batches = [[(1, 5, "a", None)], [(1, 1, "b", None)], [(1, 3, "a", None), (2, 3, "a", None)]]
     agree_in_the_lake(late, [True] * 3, kind, [5, 1, 3])
 
 
-@pytest.mark.parametrize("kind", kinds, ids=names)
+@pytest.mark.parametrize("kind", sampled)
 def test_a_late_version_revives_no_deleted_key_and_a_later_row_does(kind: str) -> None:
     lived: Batches = [[(1, 3, "a", None)], [(1, 3, "a", "delete")], [(1, 2, "b", None)], [(1, 3, "c", None)], [(1, 5, "c", "delete")]]
     lived += [[(1, 1, "a", None)]]
@@ -215,7 +217,7 @@ def test_a_late_version_revives_no_deleted_key_and_a_later_row_does(kind: str) -
         agree_in_the_lake(lived[:first], [True] * first, kind, [1, 2, 3, 4, 5])
 
 
-@pytest.mark.parametrize("kind", kinds, ids=names)
+@pytest.mark.parametrize("kind", sampled)
 def test_a_row_that_comes_back_ends_the_gone_one_where_it_starts(kind: str) -> None:
     lived: Batches = [[(1, 1, "a", None)], [(1, 1, "a", "delete")], [(1, 3, "b", None)]]
     agree_in_the_lake(lived, [True] * 3, kind, [1, 5, 6])

@@ -21,9 +21,10 @@ from lakehouse.engines.duck import Duck
 from lakehouse.lake import Lake
 from lakehouse.model.run import Commit
 from lakehouse.model.table import Table
+from lakehouse.pipeline.in_memory import fold_in_memory
 from lakehouse.quality.judging import without_lake
 from lakehouse.settings import Settings
-from lakehouse.stages.silver import fold, fold_in_memory
+from lakehouse.stages.silver import fold
 from lakehouse.storage.frames import to_batches
 from lakehouse.transform.fold import row_hash
 from lakehouse.transform.rowwise import Rowwise

@@ -65,11 +65,10 @@ def held(house: Lakehouse) -> tuple[list[Any], list[Any]]:
     return rows, listed
 
 
-@given(st.lists(CUT, min_size=1, max_size=4), st.frozensets(st.integers(0, len(RULES) - 1)), st.sampled_from(["scd1", "scd2"]))
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
-def test_what_was_built_cut_by_cut_is_what_a_rebuild_gives(
+def agree(
     tmp_path_factory: pytest.TempPathFactory, cuts: list[tuple[list[tuple[Any, ...]], set[int]]], rules: frozenset[int], history: str
 ) -> None:
+    """Cut by cut, then a rebuild: the same rows, rejects and account."""
     folder = tmp_path_factory.mktemp("quality")
     change_source(folder / "source.db", TABLES)
     house = lake(folder, rules, history)
@@ -84,3 +83,23 @@ def test_what_was_built_cut_by_cut_is_what_a_rebuild_gives(
         house.run(rebuild=["child"])
         assert held(house) == before
         assert next(row for row in house.quality("child")["tables"]) == account
+
+
+lived = st.lists(CUT, min_size=1, max_size=4), st.frozensets(st.integers(0, len(RULES) - 1)), st.sampled_from(["scd1", "scd2"])
+
+
+@given(*lived)
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+def test_what_was_built_cut_by_cut_is_what_a_rebuild_gives(
+    tmp_path_factory: pytest.TempPathFactory, cuts: list[tuple[list[tuple[Any, ...]], set[int]]], rules: frozenset[int], history: str
+) -> None:
+    agree(tmp_path_factory, cuts, rules, history)
+
+
+@pytest.mark.long
+@given(*lived)
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+def test_what_was_built_cut_by_cut_is_what_a_rebuild_gives_long(
+    tmp_path_factory: pytest.TempPathFactory, cuts: list[tuple[list[tuple[Any, ...]], set[int]]], rules: frozenset[int], history: str
+) -> None:
+    agree(tmp_path_factory, cuts, rules, history)

@@ -117,7 +117,7 @@ def test_a_description_reaches_the_table_and_rewrites_nothing(tmp_path: Path) ->
     write_project(project, {fact: SHOP[fact] + "columns: {amount: In euros.}\n"})
     require_success(open_shop(project))
     (amount,) = [field for field in DeltaTable(project / "lake/gold/fact_order").schema().fields if field.name == "amount"]
-    assert amount.metadata == {"comment": "In euros."}
+    assert amount.metadata == {"comment": "In euros.", "additivity": "additive"}
     change_source(project / "source.db", "insert into orders values (3, 1, 7, '2024-01-07 00:00:00')")
     (step,) = [step for step in open_shop(project).run().steps if step.table == "fact_order"]
     assert step.rows_out == 1

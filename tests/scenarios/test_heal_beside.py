@@ -27,12 +27,12 @@ def test_heal_judges_anew_what_another_run_saw_come_back(make: Make, monkeypatch
         shop.change("update orders set amount = 1 where id = 5")
     judged: list[list[int]] = []
 
-    def late(lake: Lake, table: Table, keys: pa.Table, *step: str) -> Step:
+    def late(lake: Lake, table: Table, keys: pa.Table, step: str = "sweep", *, include_undone: bool = False) -> Step:
         judged.append(sorted(keys.column("id").to_pylist()))
         if len(judged) == 1:
             shop.change("insert into orders values (17, 1, 17.50, '2024-06-01')")
             require_success(shop.house())
-        return bury(lake, table, keys, *step)
+        return bury(lake, table, keys, step, include_undone=include_undone)
 
     monkeypatch.setattr(comparing, "bury", late)
     row = shop.house().reconcile(["orders"], heal=True).tables[0]

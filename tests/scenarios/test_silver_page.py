@@ -16,8 +16,8 @@ import yaml
 
 from lakehouse.engines.duck import Duck
 from lakehouse.model.table import Table
+from lakehouse.pipeline.in_memory import fold_in_memory
 from lakehouse.quality.judging import without_lake
-from lakehouse.stages.silver import fold_in_memory
 from lakehouse.transform.arrow import arrow_type
 
 PAGE = Path(__file__).parents[2] / "docs" / "silver.md"

@@ -60,6 +60,9 @@ def test_a_layer_lives_in_the_lake_or_where_a_setting_says() -> None:
     found = layer_uris("abfss://lake/prod", {"bronze": "az://bronze", "gold": "gold folder"}, HERE)
     assert found == {
         "_ledger": "abfss://lake/prod/_ledger",
+        "_audit": "abfss://lake/prod/_audit",
+        "_erasures": "abfss://lake/prod/_erasures",
+        "_stars": "abfss://lake/prod/_stars",
         "_commits": "abfss://lake/prod/_commits",
         "rejects": "abfss://lake/prod/_rejects",
         "bronze": "abfss://bronze",

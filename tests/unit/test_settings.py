@@ -62,3 +62,20 @@ def test_values_that_go_together_may_come_at_once(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("LAKEHOUSE_CONNECTION__CRM", "sqlite:///b.db")
     settings = Settings.load(tmp_path)
     assert (settings.url("shop"), settings.url("crm")) == ("sqlite:///a.db", "sqlite:///b.db")
+
+
+@pytest.mark.parametrize("text", ["0b" * 32, "CwsLCwsLCwsLCwsLCwsLCwsLCwsLCwsLCwsLCwsLCws=", "CwsLCwsLCwsLCwsLCwsLCwsLCwsLCwsLCwsLCwsLCws"])
+def test_a_key_is_read_in_hex_or_base64_and_never_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("LAKEHOUSE_KEY__PEOPLE_2", text)
+    settings = Settings.load(tmp_path)
+    assert settings.secret("people_2") == b"\x0b" * 32
+    assert text not in repr(settings)
+
+
+@pytest.mark.parametrize(("text", "told"), [("", "is not set"), ("0b" * 31, "31 bytes"), ("my secret password!", "neither hex nor base64")])
+def test_what_is_no_key_is_refused_without_being_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, told: str) -> None:
+    monkeypatch.setenv("LAKEHOUSE_KEY__PEOPLE", text)
+    with pytest.raises(UsageError, match=told) as refused:
+        Settings.load(tmp_path).secret("people")
+    assert "LAKEHOUSE_KEY__PEOPLE" in str(refused.value)
+    assert not text or text not in str(refused.value)

@@ -16,6 +16,7 @@ from lakehouse.layout import azure_parts
 from lakehouse.storage.refusal import CODE, STATUS, reason
 
 if TYPE_CHECKING:
+    from obstore import WritableFile
     from obstore.store import AzureConfig, AzureCredential, ClientConfig
 
     from lakehouse.settings import Azure
@@ -164,6 +165,10 @@ class AzurePlace:
         """A store of the files below it; one for all, so that its connections are used again."""
         return self._files
 
+    def writer(self, name: str) -> WritableFile:
+        """A new blob, sent in parts."""
+        return obstore.open_writer(self._files, name)
+
     def require_there(self) -> None:
         """Ask the container once in a process; what it answered is remembered.
 
@@ -187,6 +192,19 @@ class AzurePlace:
         except StorageError as exc:  # the credential gives no token
             return exc
         return None
+
+    def names(self) -> list[str]:
+        """The names of the files directly in it; one look, a second one from five thousand on.
+
+        Raises:
+            StorageError: It cannot be listed.
+        """
+        try:
+            return [found["path"].rsplit("/", 1)[-1] for found in obstore.list_with_delimiter(self._files)["objects"]]
+        except BaseError as exc:
+            raise StorageError(
+                f"the folder cannot be listed: {reason(exc)}", where=self.uri, next_step="See that the lake can be read, then run again."
+            ) from exc
 
     def make(self) -> None:
         """Folders are names only; the container is not ours to make."""

@@ -64,6 +64,7 @@ def test_what_is_said(tmp_path: Path) -> None:
         '  "no": decimal(12,2)',
         "  mail: string  # not every value is a date",
         "  e: string  # PII? e-mail: its name says so",
+        "  # e: {type: string, pii: hmac, key: people, case: lower, unicode: NFC, trim: true}",
         '  # left out: "Unit Price": it has a blank',
     ]
 

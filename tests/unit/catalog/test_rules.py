@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lakehouse.catalog import load
+from lakehouse.catalog.select import check_aggregate
 from lakehouse.errors import MetadataError
 from tests.lakes import SHOP, write_project
 
@@ -25,6 +26,9 @@ CUSTOMERS = "metadata/tables/shop/customers.yml"
         ("range: {column: price, min: 1}", "expect.r.range", "names 'price'"),
         ("metric: {sql: sum(price), min: 1}", "expect.r.metric.sql", "names price"),
         ("metric: {sql: sum(amount) over (), min: 1}", "expect.r.metric.sql", "without queries, windows"),
+        ("metric: {sql: amount, min: 1}", "expect.r.metric.sql", "given amount of each row: write what makes one number of them all"),
+        ("metric: {sql: sum(amount) / id, min: 1}", "expect.r.metric.sql", "given id of each row"),
+        ("drift: {sql: 1 + 1}", "expect.r.drift.sql", "expected an aggregate over a table's rows: write"),
         ("that: age(ordered_at) < interval 1 year", "expect.r.that", "function age is not allowed in a rule"),
         ("that: error(id)", "expect.r.that", "function error is not allowed in a rule"),
         ("that: current_user = 'x'", "expect.r.that", "function current_user is not allowed in a rule"),
@@ -54,6 +58,21 @@ def test_what_a_rule_names_is_there(tmp_path: Path, rule: str, key: str, says: s
         load(write_project(tmp_path, {**SHOP, ORDERS: SHOP[ORDERS] + f"expect:\n  r: {{{rule}}}\n"}))
     (fault,) = caught.value.faults
     assert (fault.file, fault.key, says in str(fault)) == (ORDERS, key, True), str(fault)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "count(*)",
+        "avg(a) / max(b)",
+        "count(*) filter (where a > 0)",
+        "entropy(a)",
+        "quantile_cont(0.5) within group (order by a)",
+        "1.0 * sum(a)",
+    ],
+)
+def test_what_makes_one_number_of_all_rows_is_an_aggregate(text: str) -> None:
+    assert check_aggregate(text) is None
 
 
 def test_a_table_waits_for_the_one_that_it_points_to_and_circles_are_refused(tmp_path: Path) -> None:

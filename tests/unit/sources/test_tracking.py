@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from lakehouse.model.table import Table
 from lakehouse.model.types import DataType
-from lakehouse.sources.database import Described
+from lakehouse.sources.described import Described
 from lakehouse.sources.dialect import SourceColumn, SourceTable
 from lakehouse.sources.tracking import Tracked, changes
 

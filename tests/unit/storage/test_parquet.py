@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import obstore
@@ -20,6 +21,7 @@ COLUMNS = {
     "city": pa.array(["Rome", "Oslo", None, "Lima"] * (ROWS // 4)),
     "sentence": pa.array([f"the same words again and again, and the number {i}" for i in range(ROWS)]),
     "digest": pa.array([xxhash.xxh3_128_hexdigest(str(i).encode()) for i in range(ROWS)]),
+    "scattered": pa.array([xxhash.xxh3_64_intdigest(str(i).encode()) >> 1 for i in range(ROWS)]),
     "flag": pa.array([True, False] * (ROWS // 2)),
     "nothing": pa.nulls(ROWS, pa.string()),
 }
@@ -63,4 +65,14 @@ def test_dictionaries_and_compression_stand_where_they_pay(folder: Folder, rows:
     group = pq.ParquetFile(Path(folder.path) / write(folder, rows).path).metadata.row_group(0)
     columns = [group.column(place) for place in range(len(COLUMNS))]
     assert [column.path_in_schema for column in columns if "RLE_DICTIONARY" in column.encodings] == ["city", "nothing"]
-    assert [column.path_in_schema for column in columns if column.compression == "UNCOMPRESSED"] == ["digest"]
+    assert [column.path_in_schema for column in columns if column.compression == "UNCOMPRESSED"] == ["digest", "scattered"]
+
+
+def test_rows_that_break_off_leave_a_file_that_nobody_holds_open(folder: Folder, rows: pa.Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", full)
+    with pytest.raises(OSError, match="No space"):  # an open handle would be a warning, and so an error
+        write(folder, rows)
+    gc.collect()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import polars as pl
@@ -123,6 +124,41 @@ def test_a_key_comes_back_where_no_version_is_open(tmp_path: Path) -> None:
     new = pl.DataFrame([(1, 1, 4, False), (1, 7, None, True)], schema=HISTORY.names, orient="row")
     assert table.apply(old.head(1), new, ["id", "valid_from"], Commit("run", "test")) == 1
     assert rows_of(table) == [(1, 1, 4, False), (1, 7, None, True), (2, 1, 3, False)]
+
+
+def found_by(table: Table) -> str:
+    return str(json.loads(table.history(1)[0]["lakehouse"])["rewriting"]["found_by"])
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("ids", [[2], [2, 9, 18]])  # one file, which is held; three, which are not
+def test_rows_that_say_where_they_stand_are_not_searched(tmp_path: Path, ids: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rewriting, "HELD", 1)
+    table = cities(tmp_path, list(range(24)))
+    there = table.lookup(frame(ids, "").select("id"), ["id"], placed=True)
+    assert there.columns == ["id", *rewriting.PLACED]
+    table.apply(there, frame([], ""), ["id"], Commit("run", "test"))
+    assert sorted(rows_of(table)) == [(number, "old") for number in range(24) if number not in ids]
+    assert found_by(table) == "lookup"
+
+
+@pytest.mark.usefixtures("small")
+def test_rows_whose_files_are_no_more_are_searched_again(tmp_path: Path) -> None:
+    table = cities(tmp_path, list(range(8)))
+    there = table.lookup(frame([2], "").select("id"), ["id"], placed=True)
+    change(table, [3])
+    table.apply(there, frame([], ""), ["id"], Commit("run", "test"))
+    assert {number for number, _ in rows_of(table)} == {0, 1, 3, 4, 5, 6, 7}
+    assert found_by(table) == "keys"
+
+
+@pytest.mark.usefixtures("small")
+def test_of_a_file_that_was_read_in_part_first_all_lost_rows_go(tmp_path: Path) -> None:
+    table = cities(tmp_path, list(range(16)))
+    there = table.lookup(frame([2, 3, 5, 9], "").select("id"))
+    table.lookup(frame([2], "").select("id"))
+    table.apply(there.select("id"), frame([], ""), ["id"], Commit("run", "test"))
+    assert {number for number, _ in rows_of(table)} == set(range(16)) - {2, 3, 5, 9}
 
 
 @settings(max_examples=10, deadline=None)

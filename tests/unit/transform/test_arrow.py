@@ -104,3 +104,11 @@ def test_columns_come_in_the_order_of_the_schema() -> None:
     batch = pa.RecordBatch.from_pydict({"b": [1], "extra": ["x"], "a": ["y"]})
     done = cast_batch(batch, arrow_schema({"a": parse_type("string"), "b": parse_type("smallint")}), "")
     assert done.to_pylist() == [{"a": "y", "b": 1}]
+
+
+def test_an_error_shows_no_value_of_a_hidden_column() -> None:
+    batch = pa.RecordBatch.from_pydict({"born": ["canary"]})
+    with pytest.raises(SourceDataError, match="column born has a value that is no date32") as refused:
+        cast_batch(batch, pa.schema([("born", pa.date32())]), "shop.users", hidden=("born",))
+    assert "canary" not in str(refused.value)
+    assert refused.value.__cause__ is None

@@ -12,7 +12,7 @@ import pytest
 
 from lakehouse.engines.duck import Session
 from lakehouse.model.star import Calendar, Model
-from lakehouse.transform.star import calendar, dimension, fact
+from lakehouse.transform.star import calendar, dimension, fact, moved
 from tests.lakes import sql_session
 
 DIM = Model.model_validate({"name": "dim", "kind": "dimension", "keys": "id", "surrogate_key": "dim_key", "history": "scd2"})
@@ -205,3 +205,43 @@ def test_a_fiscal_year_is_named_after_the_one_it_ends_in(engine: Session, day: d
 def test_shapes_come_without_rows(engine: Session) -> None:
     put(engine, "_source", "a bigint", [])
     assert engine.rows("select * from _source").schema == pa.schema([("a", pa.int64())])
+
+
+def test_a_fact_before_the_first_version_gets_the_unknown_member_where_that_is_declared(engine: Session) -> None:
+    late = DIM.model_copy(update={"early": "unknown"})
+    star(engine, VERSIONS, [])
+    put(engine, "_source", "n bigint, dim_id bigint, ts bigint", [(1, 1, 9), (2, 1, 10)])
+    before, first = ask(engine, f"select * from ({fact(FACT, {'dim': late}, ['n', 'dim_id', 'ts'])}) order by n")
+    assert (before["dim_key"], first["dim_key"]) == (-1, first_key("1"))
+
+
+def test_scd1_columns_have_the_latest_value_in_every_version(engine: Session) -> None:
+    put(engine, "_source", "id bigint, v varchar, valid_from bigint, valid_to bigint, is_current boolean", VERSIONS)
+    shape = engine.rows("select * from _source limit 0").schema
+    rows = ask(engine, dimension(DIM.model_copy(update={"scd1": ("v",)}), shape, []))
+    assert sorted((row["id"], row["valid_from"], row["v"]) for row in rows if row["id"]) == [
+        *((1, begin, "c") for begin in (10, 20, 30)),
+        (2, 15, "x"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("versions", "spans"),
+    [
+        ([*VERSIONS, (1, "z", 25, 30, False)], [(1, 25, 30)]),
+        ([VERSIONS[0], *VERSIONS[2:]], [(1, 20, 30)]),
+        ([(1, "z", 5, 10, False), *VERSIONS], [(1, None, 10), (1, 10, 20)]),
+        ([*VERSIONS, (3, "n", 7, None, True)], [(3, None, None)]),
+        ([VERSIONS[0], (1, "other", 20, 30, False), *VERSIONS[2:]], []),
+    ],
+    ids=["split", "merged", "before", "new", "attribute"],
+)
+def test_spans_in_which_facts_find_another_version(engine: Session, versions: list[Row], spans: list[Row]) -> None:
+    before = star(engine, VERSIONS, [])[0]
+    star(engine, versions, [])
+    listed = "dim_key, id, valid_from"
+    put(engine, "old", "dim_key bigint, id bigint, valid_from bigint", [(row["dim_key"], row["id"], row["valid_from"]) for row in before])
+    engine.execute(f"create or replace table changed as select {listed}, 1 as _n from gold.dim union all select {listed}, -1 from old")
+    found = {tuple(row.values()) for row in ask(engine, moved(DIM, ["id", "dim_key"], "changed"))}
+    assert {span for span in found if span[1] is None or span[1] != span[2]} >= set(spans)
+    assert {span[0] for span in found} == {span[0] for span in spans}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -18,16 +19,19 @@ SEEN = pa.schema([*INCOMING, ("_batch", pa.int64()), ("_op", pa.string())])
 RULE = Tombstones(("k", "at", "v"), ("k",), "at")
 
 
-def tombstones(seen: list[Row], *, gone: list[int] | None = None, shown: list[int] | None = None) -> Counter[Row]:
+def tombstones(
+    seen: list[Row], *, gone: list[int] | None = None, shown: list[int] | None = None, undone: tuple[int, ...] = ()
+) -> Counter[Row]:
     """The product's answer, which is the same both ways, without the mark that all have."""
+    rule = replace(RULE, undone=undone)
     keys = pa.table({"k": pa.array(gone if shown is None else shown, pa.int64())})
     with sql_session() as engine:
         engine.keep("_seen", SEEN, iter(batches(seen, SEEN)))
         engine.execute("create table bronze.seen as select * from _seen")
         engine.keep("incoming", keys.schema, iter(keys.to_batches()))
-        found = engine.rows(RULE.rows("incoming" if shown is None else f"({RULE.absent()})")).to_pylist()
+        found = engine.rows(rule.rows("incoming" if shown is None else f"({rule.absent()})")).to_pylist()
     seen_table = pa.Table.from_batches(batches(seen, SEEN))
-    among = RULE.among(seen_table, gone=keys) if shown is None else RULE.among(seen_table, incoming=keys)
+    among = rule.among(seen_table, gone=keys) if shown is None else rule.among(seen_table, incoming=keys)
     assert Counter(tuple(row.values()) for row in among.to_pylist()) == Counter(tuple(row.values()) for row in found)
     assert {row["_op"] for row in found} <= {"delete"}
     return Counter((row["k"], row["at"], row["v"]) for row in found)
@@ -53,6 +57,13 @@ def test_what_is_buried_is_left_out_until_it_is_seen_again() -> None:
     seen: list[Row] = [(1, 1, "a", 1, None), (1, 1, "a", 2, "delete")]
     assert not tombstones(seen, gone=[1])
     assert tombstones([*seen, (1, 1, "b", 3, None)], gone=[1]) == Counter([(1, 1, "b")])
+
+
+def test_a_batch_that_is_taken_back_ends_nothing_and_buries_still() -> None:
+    seen: list[Row] = [(1, 1, "a", 1, None), (1, 2, "b", 2, None), (2, 1, "c", 2, None)]
+    assert tombstones(seen, gone=[1, 2], undone=(2,)) == Counter([(1, 1, "a")])
+    assert tombstones(seen, shown=[], undone=(2,)) == Counter([(1, 1, "a")])
+    assert not tombstones([*seen, (1, 1, "a", 3, "delete")], gone=[1], undone=(2, 3))
 
 
 def test_a_late_older_version_is_not_the_one_that_ends() -> None:

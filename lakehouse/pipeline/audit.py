@@ -1,0 +1,90 @@
+"""The audit: what a person does is told before it begins and when it has ended, in lines that nobody can change unnoticed."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from lakehouse.layout import AUDIT
+from lakehouse.model.audit import Line, acts, faults, head_number, line
+from lakehouse.storage.journal import append, numbers, read
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lakehouse.lake import Lake
+    from lakehouse.model.audit import State
+
+
+@dataclass(slots=True)
+class Act:
+    """An act under way.
+
+    Attributes:
+        counts: How much it was, for its last line.
+        failed: Whether it came to nothing, though no error ended it.
+    """
+
+    counts: dict[str, int] = field(default_factory=dict)
+    failed: bool = False
+
+
+@contextmanager
+def audited(lake: Lake, act: str, *, what: str = "", why: str = "") -> Iterator[Act]:
+    """What is done in the block is an act of a person: a line before it, and one after it that says how it ended.
+
+    A process that dies leaves an act without an end, which `lakehouse history --audit` shows. No text may hold a value of a row.
+
+    Args:
+        lake: The opened lake.
+        act: What kind of act, such as `full refresh`.
+        what: Of which tables, run, star.
+        why: The reason, as the person gives it.
+
+    Raises:
+        StorageError: The line cannot be written; before the act nothing has happened then.
+    """
+    about = Act()
+    id_ = uuid.uuid4().hex[:12]
+
+    def tell(state: State) -> None:
+        said = Line(0, lake.now().isoformat(), lake.settings.who(), act, id_, state, what, why, lake.run_id, about.counts)
+        _write(lake, said)
+
+    tell("begun")
+    try:
+        yield about
+    except BaseException:
+        tell("failed")
+        raise
+    tell("failed" if about.failed else "done")
+
+
+def _write(lake: Lake, said: Line) -> None:
+    made: list[Line] = []
+
+    def make(number: int, before: bytes) -> bytes:
+        last = line(before) if before else None
+        made.append(said.following(number, last.hash if last is not None else "?" * bool(before)))
+        return made[-1].text()
+
+    number = append(lake.places.at(lake.layers[AUDIT]), make, lake.effects, f"{AUDIT} {said.act} {said.state}")
+    lake.ledger.know_of_audit(lake.run_id, number, head_number(made[-1].hash))
+
+
+def audit(lake: Lake) -> list[dict[str, Any]]:
+    """What people did, the newest first; see `model.audit.acts`."""
+    return acts(each for _, each in _lines(lake) if each is not None)
+
+
+def verify(lake: Lake) -> tuple[int, list[str]]:
+    """How many lines the audit has, and what is wrong with them; nothing where it is as it was written."""
+    lines = _lines(lake)
+    return len(lines), faults(lines, lake.ledger.knows_of_audit())
+
+
+def _lines(lake: Lake) -> list[tuple[int, Line | None]]:
+    place = lake.places.at(lake.layers[AUDIT])
+    return [(number, line(read(place, number))) for number in numbers(place)]

@@ -1,0 +1,1 @@
+select id, city, valid_from, valid_to, is_current from silver.customers

@@ -1,0 +1,1 @@
+select id, customer_id, ordered_at, amount from silver.orders
