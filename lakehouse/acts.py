@@ -180,3 +180,14 @@ class Acts:
 
         with self._lake() as lake:
             return rollback(lake, star)
+
+    def forget_stars(self) -> list[int]:
+        """Forget the stars that the settings `star_days` and `stars_kept` outlive; which they were. No file of a table is removed.
+
+        Raises:
+            BusyError: Somebody is going back to an older star at this moment.
+        """
+        from lakehouse.pipeline.stars import retire  # noqa: PLC0415  nothing else needs it
+
+        with self._lake() as lake:
+            return retire(lake)

@@ -52,6 +52,9 @@ def check_tables(reading: Reading, catalog: Catalog) -> None:
         known = {label.removeprefix("Table:") for label in reading.files if label.startswith("Table:")}
         for key, what, hint in rule_faults(catalog, name, table.shown, known):
             reading.fault(f"Table:{name}", ("expect", *key), what, hint)
+        for people in table.erase.keys() - known:
+            close = difflib.get_close_matches(people, sorted(known), n=1)
+            reading.fault(f"Table:{name}", ("erase", people), f"{people!r} is no table", f"did you mean {close[0]!r}?" if close else "")
         for word, condition in (("apply_as_deletes", table.apply_as_deletes), ("apply_as_truncates", table.apply_as_truncates)):
             if condition:
                 _check_rule(reading, f"Table:{name}", (word,), condition, table.shown)

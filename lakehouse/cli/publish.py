@@ -22,14 +22,17 @@ def publish(
     star: Annotated[int | None, typer.Argument(metavar="STAR", min=1, help="With --rollback: the star to go back to.")] = None,
     rollback: Annotated[bool, typer.Option("--rollback", help="Show readers an older star again; by default the one before.")] = False,
     list_: Annotated[bool, typer.Option("--list", help="Show the stars that are kept, the newest first.")] = False,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="Forget the stars that LAKEHOUSE_STAR_DAYS and LAKEHOUSE_STARS_KEPT outlive.")
+    ] = False,
     project: Project = Path(),
     output: Output = Format.TEXT,
 ) -> None:
     """Publish gold as it stands, if its checks pass: readers see all of its tables in one step. A run does it by itself."""
     from lakehouse.errors import UsageError
 
-    if rollback and list_:
-        raise UsageError("--rollback and --list are two things", next_step="Give one of them.")
+    if given := [word for word, on in (("--rollback", rollback), ("--list", list_), ("--forget", forget)) if on][1:]:
+        raise UsageError(f"{given[0]} and another option are two things", next_step="Give one of them.")
     if star is not None and not rollback:
         raise UsageError(
             f"star {star} is published already",
@@ -38,6 +41,9 @@ def publish(
     house = open_house(project)
     if list_:
         _list(house.stars(), output)
+        return
+    if forget:
+        _forget(house.forget_stars(), output)
         return
     made = house.rollback(star) if rollback else house.publish()
     newest = house.stars()[:1]
@@ -48,6 +54,13 @@ def publish(
     else:
         back = f", the tables of star {made.same_as} again" if made.same_as else ""
         sys.stdout.write(f"Star {made.star} is published{back}: {', '.join(newest[0]['changed']) or 'no table'} changed.\n")
+
+
+def _forget(gone: list[int], output: Format) -> None:
+    if output is Format.JSON:
+        print_json({"forgotten": gone})
+    else:
+        sys.stdout.write(f"Forgotten: {', '.join(map(str, gone))}.\n" if gone else "All stars are still needed.\n")
 
 
 def _list(rows: list[dict[str, Any]], output: Format) -> None:

@@ -64,12 +64,24 @@ def test_a_check_that_fails_ends_with_3_and_shows_no_name(loaded: Project) -> No
     assert "Star 3 is published, the tables of star 1 again: dim_user, fact_order changed." in loaded.call("publish", "--rollback").out
 
 
+def test_stars_that_are_outlived_are_forgotten(loaded: Project) -> None:
+    assert loaded.call("publish", "--rollback", CLOCK="2024-02-02T00:00:00Z").code == 2
+    loaded.change(ANOTHER)
+    assert loaded.call("run", CLOCK="2024-02-03T00:00:00Z").code == 0
+    later = {"CLOCK": "2024-06-01T00:00:00Z"}
+    assert "still needed" in loaded.call("publish", "--forget", **later).out
+    assert loaded.call("publish", "--forget", "-o", "json", STARS_KEPT="1", **later).json == {"forgotten": [1]}
+    assert [star["star"] for star in loaded.call("publish", "--list", "-o", "json").json] == [2]
+    assert loaded.ask("select count(*) as n from gold.fact_order") == [{"n": 4}]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (("publish", "1"), "star 1 is published already"),
         (("publish", "--rollback", "7"), "star 7 is not kept (expected 1 to 1)"),
         (("publish", "--rollback", "--list"), "two things"),
+        (("publish", "--forget", "--list"), "two things"),
         (("query", "--star", "7", "select 1 from gold.dim_user"), "star 7 is not kept"),
         (("query", "--as-of", "17", "select 1 from gold.dim_user"), "--as-of cannot be read"),
         (("query", "--as-of", "2001-01-01", "select 1 from gold.dim_user"), "no star that is kept is so old"),

@@ -94,3 +94,11 @@ def test_values_of_rules_are_written_in_many_ways(tmp_path: Path) -> None:
     )
     listed = "".join(f"  r{number}: {{{rule}}}\n" for number, rule in enumerate(rules))
     assert load(write_project(tmp_path, {**SHOP, ORDERS: SHOP[ORDERS] + f"expect:\n{listed}"})).tables
+
+
+def test_people_are_erased_in_a_table_that_is_there(tmp_path: Path) -> None:
+    text = SHOP["metadata/tables/shop/orders.yml"] + "erase: {custmers: delete}\n"
+    with pytest.raises(MetadataError) as refused:
+        load(write_project(tmp_path, {**SHOP, "metadata/tables/shop/orders.yml": text}))
+    (fault,) = refused.value.faults
+    assert (fault.key, fault.what, fault.hint) == ("erase.custmers", "'custmers' is no table", "did you mean 'customers'?")
