@@ -147,3 +147,22 @@ def test_a_lake_in_a_folder_loads_nothing_of_azure(loaded: Project, monkeypatch:
     """
     done = subprocess.run((sys.executable, "-c", script, Path(loaded.folder)), capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (0, "set()\n"), done.stderr
+
+
+def test_what_people_do_to_a_lake_in_a_container(project: Project, azurite: Azurite) -> None:
+    lake = environment({"lake": f"abfss://{make_container(azurite.url)}/prod", "azure.emulator": azurite.url})
+    lake |= {"KEY__ERASURE": "0f" * 32, "USER": "ann"}
+    assert project.call("run", CLOCK="2024-02-01T00:00:00Z", **lake).code == 0
+    project.change(CHANGES)
+    last = project.call("run", "-o", "json", CLOCK="2024-02-02T00:00:00Z", **lake).json["run_id"]
+    assert project.call("undo", last, **lake).code == 0
+    names = "select user_id, name from silver.users where is_current order by 1"
+    assert [row["name"] for row in project.call("query", names, "-o", "json", **lake).json] == ["Ann", "Bob ü"]
+    assert project.call("erase", "--table", "users", "--key", "2", **lake).code == 0
+    assert project.call("erase", "--verify", "--value", "Bob ü", **lake).code == 0
+    assert project.call("run", **lake).code == 0
+    assert [row["name"] for row in project.call("query", names, "-o", "json", **lake).json] == ["Ann"]
+    assert project.call("publish", "--rollback", **lake).code == 2  # an erasure leaves one star
+    acts = project.call("history", "--audit", "-o", "json", **lake).json
+    assert [(act["act"], act["by"], act["state"]) for act in acts] == [("erase", "ann", "done"), ("undo", "ann", "done")]
+    assert project.call("history", "--audit", "--verify", **lake).code == 0
