@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lakehouse.model.repair import Chosen, Edit, Repair
     from lakehouse.model.run import Cursor, Run
     from lakehouse.model.undoing import Undoing
+    from lakehouse.pipeline.audit import Verdict
     from lakehouse.pipeline.walk import Around, Progress
 
 
@@ -116,12 +117,18 @@ class Acts:
         with self._lake() as lake:
             return audit(lake)
 
-    def verify_audit(self) -> tuple[int, list[str]]:
-        """How many lines the audit has, and what is wrong with their chain: changed, missing, put elsewhere; nothing if it is whole."""
+    def verify_audit(self, head: str | None = None) -> Verdict:
+        """What is wrong with the audit's lines: changed, missing, put elsewhere; nothing if the chain is whole.
+
+        With a `head` (`<number>:<hash>`) that was noted outside the lake, a chain that was written anew in every place is found too.
+
+        Raises:
+            UsageError: That cannot be a head.
+        """
         from lakehouse.pipeline.audit import verify  # noqa: PLC0415  as above
 
         with self._lake() as lake:
-            return verify(lake)
+            return verify(lake, head)
 
     def erase(self, table: str, *keys: str, why: str = "", dry_run: bool = False, progress: Progress | None = None) -> Erasure:
         """Erase the person with these keys from every layer, for good; see `docs/erasure.md`. With `dry_run` only what would be done.

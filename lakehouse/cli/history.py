@@ -23,14 +23,17 @@ def history(
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many runs or acts.")] = 10,
     audit: Annotated[bool, typer.Option("--audit", help="What people did: full refreshes, fixes, undos, erasures ...")] = False,
     verify: Annotated[bool, typer.Option("--verify", help="With --audit: prove that no line was changed, moved or taken out.")] = False,
+    head: Annotated[str | None, typer.Option("--head", help="With --verify: a line noted elsewhere, as --verify showed it.")] = None,
     output: Output = Format.TEXT,
 ) -> None:
     """Show the newest runs, step by step; or with --audit what people did."""
     house = open_house(project)
     if verify and not audit:
         raise typer.BadParameter("--verify is about the audit: give --audit too")
+    if head is not None and not verify:
+        raise typer.BadParameter("--head is compared by --verify: give --audit --verify too")
     if verify:
-        _verify(house, output)
+        _verify(house, head, output)
         return
     rows = house.audit()[:limit] if audit else house.history(limit)
     if output is Format.JSON:
@@ -50,12 +53,13 @@ def _counted(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} {what}" for what, count in counts.items())
 
 
-def _verify(house: Lakehouse, output: Format) -> None:
-    lines, faults = house.verify_audit()
+def _verify(house: Lakehouse, head: str | None, output: Format) -> None:
+    found = house.verify_audit(head)
     if output is Format.JSON:
-        print_json({"lines": lines, "sound": not faults, "faults": faults})
-    elif faults:
-        sys.stdout.writelines(f"{fault}\n" for fault in faults)
+        print_json({"lines": found.lines, "sound": not found.faults, "faults": found.faults, "head": found.head})
+    elif found.faults:
+        sys.stdout.writelines(f"{fault}\n" for fault in found.faults)
     else:
-        sys.stdout.write(f"{lines} lines, each as it was written and after the one before it.\n")
-    raise typer.Exit(1 if faults else 0)
+        sys.stdout.write(f"{found.lines} lines, each as it was written and after the one before it.\n")
+        sys.stdout.write(f"Noted elsewhere, this proves them later: --head {found.head}\n" if found.head else "")
+    raise typer.Exit(1 if found.faults else 0)

@@ -83,12 +83,13 @@ def head_number(hash_: str) -> int:
     return int(hash_[:_BITS] or "0", 16)
 
 
-def faults(lines: Sequence[tuple[int, Line | None]], kept: tuple[int, int] | None) -> list[str]:
+def faults(lines: Sequence[tuple[int, Line | None]], kept: tuple[int, int] | None, noted: tuple[int, str] | None = None) -> list[str]:
     """What is wrong with a chain, a sentence each; none where it is as it was written.
 
     Args:
         lines: The number of each file and what it holds, in order.
         kept: How many lines there were at least, and the last one's `head_number`, as the ledger says; None where it says nothing.
+        noted: The number and the hash of a line that somebody noted elsewhere.
     """
     found, before, expected = [], "", 1
     for n, each in lines:
@@ -109,6 +110,8 @@ def faults(lines: Sequence[tuple[int, Line | None]], kept: tuple[int, int] | Non
     heads = {n: head_number(each.hash) for n, each in lines if each is not None}
     if count in heads and heads[count] != number:
         found.append(f"line {count} is not the one that the ledger knows: all lines up to it may have been written anew")
+    if noted is not None and noted[1] != next((each.hash for n, each in lines if each is not None and n == noted[0]), ""):
+        found.append(f"line {noted[0]} is not the one that was noted: all lines up to it may have been written anew")
     return found
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from lakehouse.errors import UsageError
 from lakehouse.layout import AUDIT
 from lakehouse.model.audit import Line, acts, faults, head_number, line
 from lakehouse.storage.journal import append, numbers, read
@@ -29,6 +30,14 @@ class Act:
 
     counts: dict[str, int] = field(default_factory=dict)
     failed: bool = False
+
+
+class Verdict(NamedTuple):
+    """What was found of the audit: how many lines there are, what is wrong with them, and the last one as `<number>:<hash>`."""
+
+    lines: int
+    faults: list[str]
+    head: str
 
 
 @contextmanager
@@ -79,10 +88,20 @@ def audit(lake: Lake) -> list[dict[str, Any]]:
     return acts(each for _, each in _lines(lake) if each is not None)
 
 
-def verify(lake: Lake) -> tuple[int, list[str]]:
-    """How many lines the audit has, and what is wrong with them; nothing where it is as it was written."""
-    lines = _lines(lake)
-    return len(lines), faults(lines, lake.ledger.knows_of_audit())
+def verify(lake: Lake, noted: str | None = None) -> Verdict:
+    """What the chain of the audit's lines says of itself, beside the ledger and a head that somebody noted, as `head` gives it.
+
+    Raises:
+        UsageError: That cannot be a head.
+    """
+    lines, said = _lines(lake), None
+    if noted is not None:
+        number, _, hash_ = noted.partition(":")
+        if not number.isdecimal() or not hash_:
+            raise UsageError("--head cannot be read", expected="<number>:<hash>, as --verify shows it", next_step="Write it so.")
+        said = (int(number), hash_)
+    last = next((each for _, each in reversed(lines) if each is not None), None)
+    return Verdict(len(lines), faults(lines, lake.ledger.knows_of_audit(), said), "" if last is None else f"{last.n}:{last.hash}")
 
 
 def _lines(lake: Lake) -> list[tuple[int, Line | None]]:

@@ -64,7 +64,14 @@ def test_an_edited_line_a_missing_one_and_a_cut_tail_are_found(loaded: Project) 
     whole[0][0].write_text("{}")
     assert found() == "line 1 cannot be read\n"
     done = loaded.call("history", "--audit", "--verify", "-o", "json")
-    assert (done.code, done.json) == (0, {"lines": 4, "sound": True, "faults": []})
+    assert (done.code, {**done.json, "head": ""}) == (0, {"lines": 4, "sound": True, "faults": [], "head": ""})
+    head = done.json["head"]
+    assert f"--head {head}" in loaded.call("history", "--audit", "--verify").out
+    refreshed(loaded, 1)
+    assert loaded.call("history", "--audit", "--verify", "--head", head).code == 0
+    assert "is not the one that was noted" in loaded.call("history", "--audit", "--verify", "--head", f"{head[:-1]}x").out
+    assert loaded.call("history", "--audit", "--verify", "--head", "x").code == 2
+    assert loaded.call("history", "--audit", "--head", head).code == 2
 
 
 def test_an_act_that_was_cut_off_is_begun(loaded: Project) -> None:
