@@ -103,7 +103,7 @@ def test_what_people_say_is_committed_before_what_follows_from_it(told: Callable
 
 @pytest.mark.parametrize("kind", ["undo", "fix"])
 def test_an_error_at_some_effects(told: Callable[[str], Told], kind: str) -> None:
-    for k in range(2, len(told(kind).effects) + 1, 9):
+    for k in range(2, len(told(kind).effects) + 1, 14):
         told(kind).fail(k)
 
 

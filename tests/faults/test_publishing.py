@@ -26,8 +26,8 @@ from tests.lakes import open_shop, require_success
 
 KINDS = ("before", "after", "error")
 ACTS: dict[str, Callable[[Lake], object]] = {"run": run, "publish": publish, "rollback": rollback}
-SAMPLED = 7
-PUBLISHES, PUBLISHES_IN_LONG = 15, 100
+SAMPLED = 3
+PUBLISHES, PUBLISHES_IN_LONG = 10, 100
 
 
 class Story:
