@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
     from lakehouse.pipeline.walk import Around, Progress
 
 
-class Acts:
-    """The verbs; each sees the lake as it is at that moment, and records who did what, when and why in `bronze._corrections`."""
+class Acts(ABC):
+    """The verbs; each sees the lake as it is at that moment. What changes rows stands in `bronze._corrections`, every act in the audit."""
 
+    @abstractmethod
     def _lake(self) -> Lake:
-        raise NotImplementedError
+        """The opened lake."""
 
     def undo(
         self, run_id: str, *, why: str = "", dry_run: bool = False, progress: Progress | None = None, around: Around | None = None

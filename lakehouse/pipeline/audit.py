@@ -65,7 +65,7 @@ def audited(lake: Lake, act: str, *, what: str = "", why: str = "") -> Iterator[
     tell("begun")
     try:
         yield about
-    except BaseException:
+    except BaseException:  # also what ends the process: the act has failed, whatever broke it
         tell("failed")
         raise
     tell("failed" if about.failed else "done")
